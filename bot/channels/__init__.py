@@ -1,0 +1,1 @@
+"""Where conversations come from and go to: each platform reads and writes, and decides nothing."""

@@ -1,0 +1,1 @@
+"""What is taught and said: TOML files, and the code that loads and checks them."""

@@ -1,0 +1,152 @@
+"""Faults that no single record shows: references, repeats, limits of buttons, missing words."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from string import Formatter
+
+from content.load import Fault, Files
+from content.schema import LANGS, Content, Question, area_of
+
+LABEL = 20
+"""Letters on a button: LINE's quick reply and template limit."""
+FEWEST = {"questions": 6, "lessons": 2, "exercises": 2}
+"""Per area, so that a quiz can be taken again with other questions."""
+OPTION_LIST = 3500
+"""UTF-16 units of a question with all its options: it must be one message everywhere."""
+
+
+def lint(content: Content, files: Files) -> list[Fault]:
+    """All faults between records."""
+    return [
+        *_areas(content, files),
+        *_items(content, files),
+        *_references(content, files),
+        *_copy(content, files),
+        *_words(content, files),
+    ]
+
+
+def _areas(content: Content, files: Files) -> Iterator[Fault]:
+    areas = {area.id for area in content.framework.areas}
+    for folder, fewest in FEWEST.items():
+        shelf = getattr(content, folder)
+        for area in sorted(areas - shelf.keys()):
+            yield Fault(f"{folder}/{area}.toml", 1, f"the area {area!r} has no {folder}")
+        for area in sorted(shelf.keys() - areas):
+            yield Fault(f"{folder}/{area}.toml", 1, f"no area is called {area!r}")
+        for area in sorted(areas & shelf.keys()):
+            if len(shelf[area]) < fewest:
+                yield Fault(f"{folder}/{area}.toml", 1, f"wants at least {fewest} {folder}")
+    for at, area in enumerate(content.framework.areas):
+        for lang in LANGS:
+            if len(area.short.of(lang)) > LABEL - 6:
+                loc = ("area", at, "short")
+                line = files.line("frameworks/2561.toml", loc)
+                yield Fault("frameworks/2561.toml", line, "short: at most 14 letters")
+
+
+def _items(content: Content, files: Files) -> Iterator[Fault]:
+    for folder, key in (
+        ("questions", "question"),
+        ("lessons", "lesson"),
+        ("exercises", "exercise"),
+    ):
+        for area, items in getattr(content, folder).items():
+            name = f"{folder}/{area}.toml"
+            counts = Counter(item.id for item in items)
+            for at, item in enumerate(items):
+                line = files.line(name, (key, at, "id"))
+                if counts[item.id] > 1:
+                    yield Fault(name, line, f"the id {item.id!r} is used twice: change one")
+                if area_of(item.id) != area:
+                    yield Fault(
+                        name, line, f"the id {item.id!r} must start with {area!r} and a dash"
+                    )
+    for area, questions in content.questions.items():
+        for at, question in enumerate(questions):
+            yield from _question(content, files, area, at, question)
+
+
+def _question(
+    content: Content, files: Files, area: str, at: int, question: Question
+) -> Iterator[Fault]:
+    name = f"questions/{area}.toml"
+
+    def fault(what: str, *loc: str | int) -> Fault:
+        return Fault(name, files.line(name, ("question", at, *loc)), f"{question.id}: {what}")
+
+    right = sum(option.correct for option in question.options)
+    if right != 1:
+        yield fault(f"wants exactly one right option, has {right}", "id")
+    known = next((a.sub_skills for a in content.framework.areas if a.id == area), ())
+    if question.sub_skill not in known:
+        yield fault(f"sub_skill: {question.sub_skill!r} is none of {', '.join(known)}", "sub_skill")
+    for lang in LANGS:
+        texts = [option.of(lang).text for option in question.options]
+        for i, text in enumerate(texts):
+            if texts.index(text) != i:
+                yield fault(f"two options read alike in {lang}", "option", i, lang)
+        length = len(question.stem.of(lang)) + sum(map(len, texts))
+        if length > OPTION_LIST:
+            yield fault(f"too long for one message in {lang}: {length} letters", "stem")
+    groups = {group.id for group in content.framework.groups}
+    for group in set(question.groups) - groups:
+        yield fault(f"groups: no group is called {group!r}", "groups")
+
+
+def _references(content: Content, files: Files) -> Iterator[Fault]:
+    areas = {area.id for area in content.framework.areas}
+    groups = {group.id for group in content.framework.groups}
+
+    def unknown(
+        name: str, key: str, at: int, field: str, ids: Sequence[str], among: set[str]
+    ) -> Iterator[Fault]:
+        for missing in sorted(set(ids) - among):
+            yield Fault(
+                name, files.line(name, (key, at, field)), f"{field}: {missing!r} is unknown"
+            )
+
+    for at, course in enumerate(content.courses):
+        yield from unknown("courses.toml", "course", at, "areas", course.areas, areas)
+    for at, group in enumerate(content.framework.groups):
+        name = "frameworks/2561.toml"
+        yield from unknown(name, "group", at, "focus_areas", group.focus_areas, areas)
+    for at, rule in enumerate(content.placement.roster_rules):
+        yield from unknown("placement.toml", "roster_rule", at, "group", [rule.group], groups)
+    for at, question in enumerate(content.placement.questions):
+        yield from unknown("placement.toml", "question", at, "group", [question.group], groups)
+    if content.placement.fallback not in groups:
+        line = files.line("placement.toml", ("fallback",))
+        yield Fault("placement.toml", line, f"fallback: {content.placement.fallback!r} is unknown")
+
+
+def _copy(content: Content, files: Files) -> Iterator[Fault]:
+    th, en = content.copy_["th"], content.copy_["en"]
+    for lang, here, there in (("th", th, en), ("en", en, th)):
+        name = f"copy.{lang}.toml"
+        for key in sorted(there.keys() - here.keys()):
+            yield Fault(name, 1, f"the sentence {key!r} is missing")
+        for key, sentence in here.items():
+            line = files.line(name, (key,))
+            if not sentence.strip():
+                yield Fault(name, line, f"{key}: is empty")
+            if key.startswith(("choice_", "go_")) and len(sentence) > LABEL:
+                yield Fault(name, line, f"{key}: {len(sentence)} letters, a button holds {LABEL}")
+            if key in there and _slots(sentence) != _slots(there[key]):
+                yield Fault(name, line, f"{key}: its slots differ from the other language's")
+
+
+def _slots(sentence: str) -> set[str]:
+    return {slot for _, slot, _, _ in Formatter().parse(sentence) if slot}
+
+
+def _words(content: Content, files: Files) -> Iterator[Fault]:
+    reserved = content.words.reserved
+    shown = [("area", at, area.word) for at, area in enumerate(content.menu.areas)]
+    shown += [("command", at, command.word) for at, command in enumerate(content.menu.commands)]
+    for key, at, word in shown:
+        if word not in reserved:
+            line = files.line("menu.toml", (key, at, "word"))
+            yield Fault("menu.toml", line, f"word: {word!r} is not reserved")
+    if len(content.words.weekdays) != 7:
+        yield Fault("words.toml", files.line("words.toml", ("weekdays",)), "weekdays: wants seven")

@@ -1,0 +1,154 @@
+"""Read the TOML files of `content/` into one frozen `Content`, or list every fault there is."""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from content.schema import (
+    LANGS,
+    Content,
+    Course,
+    Exercise,
+    Framework,
+    Lesson,
+    Mapped,
+    Menu,
+    Method,
+    Notice,
+    Placement,
+    Question,
+    Words,
+)
+
+HERE = Path(__file__).parent
+T = TypeVar("T")
+
+
+class Fault(NamedTuple):
+    """Something wrong in a content file, and what to do about it."""
+
+    file: str
+    line: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.what}"
+
+
+class ContentError(Exception):
+    """The content cannot be used; `faults` names all that is wrong with it."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(map(str, self.faults)))
+
+
+def load(root: Path = HERE) -> Content:
+    """Read and check everything below `root`; raise `ContentError` with all faults at once."""
+    from content.lint import lint
+
+    files = Files(root)
+    parts = _read_parts(files)
+    if files.faults:
+        raise ContentError(files.faults)
+    content = Content.model_construct(**parts)
+    faults = lint(content, files)
+    if faults:
+        raise ContentError(faults)
+    return content
+
+
+class Files:
+    """The TOML files below a folder: their text, for line numbers, and the faults met so far."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.faults: list[Fault] = []
+        self._texts: dict[str, str] = {}
+
+    def names(self, folder: str) -> list[str]:
+        return sorted(path.stem for path in (self.root / folder).glob("*.toml"))
+
+    def read(self, name: str, shape: type[T] | Any) -> T | None:
+        """The file as `shape`; on any fault, note all of them and return None."""
+        try:
+            text = self._texts[name] = (self.root / name).read_text(encoding="utf-8")
+            return TypeAdapter[T](shape).validate_python(tomllib.loads(text))
+        except FileNotFoundError:
+            self.faults.append(Fault(name, 1, "the file is missing: restore it"))
+        except UnicodeDecodeError:
+            self.faults.append(Fault(name, 1, "not UTF-8: save it as UTF-8"))
+        except tomllib.TOMLDecodeError as error:
+            found = re.search(r"at line (\d+)", str(error))
+            self.faults.append(Fault(name, int(found[1]) if found else 1, f"not TOML: {error}"))
+        except ValidationError as error:
+            self.faults += [
+                Fault(name, self.line(name, e["loc"]), f"{_path(e['loc'])}: {e['msg']}")
+                for e in error.errors()
+            ]
+        return None
+
+    def line(self, name: str, loc: Sequence[str | int]) -> int:
+        """The line that `loc` (keys and list positions, from the top) stands on."""
+        return line_of(self._texts.get(name, ""), loc)
+
+
+def line_of(text: str, loc: Sequence[str | int]) -> int:
+    """Find the line of a place in a TOML text by its array headers, then by its key."""
+    lines = text.splitlines()
+    at, rest = 0, list(loc)
+    path: list[str] = []
+    while len(rest) >= 2 and isinstance(rest[0], str) and isinstance(rest[1], int):
+        header = "[[" + ".".join([*path, rest[0]]) + "]]"
+        starts = [i for i in range(at, len(lines)) if lines[i].replace(" ", "").startswith(header)]
+        if rest[1] >= len(starts):
+            break
+        at = starts[rest[1]]
+        path.append(str(rest[0]))
+        rest = rest[2:]
+    keys = [re.escape(str(key)) for key in rest if isinstance(key, str)]
+    for depth in range(len(keys), 0, -1):
+        pattern = re.compile(r"\s*" + r"\s*\.\s*".join(keys[:depth]) + r"\s*[.=]")
+        for i in range(at + (at > 0), len(lines)):
+            if i > at and lines[i].startswith("[[" + ".".join(path) + "]]") and path:
+                break
+            if pattern.match(lines[i]):
+                return i + 1
+    return at + 1
+
+
+def _path(loc: Sequence[str | int]) -> str:
+    return ".".join(str(part + 1 if isinstance(part, int) else part) for part in loc)
+
+
+def _read_parts(files: Files) -> dict[str, Any]:
+    def table(name: str, key: str, of: Any) -> Any:
+        rows: Mapping[str, Any] | None = files.read(name, dict[str, tuple[of, ...]])
+        if rows is None:
+            return ()
+        if set(rows) != {key}:
+            files.faults.append(Fault(name, 1, f"wants only [[{key}]] tables"))
+        return rows.get(key, ())
+
+    def folder(name: str, key: str, of: Any) -> dict[str, Any]:
+        return {area: table(f"{name}/{area}.toml", key, of) for area in files.names(name)}
+
+    return {
+        "method": files.read("method.toml", Method),
+        "framework": files.read("frameworks/2561.toml", Framework),
+        "newer": files.read("frameworks/2567.toml", Framework),
+        "mapping": table("frameworks/mapping.toml", "mapping", Mapped),
+        "placement": files.read("placement.toml", Placement),
+        "questions": folder("questions", "question", Question),
+        "lessons": folder("lessons", "lesson", Lesson),
+        "exercises": folder("exercises", "exercise", Exercise),
+        "courses": table("courses.toml", "course", Course),
+        "notice": files.read("notice.toml", Notice),
+        "words": files.read("words.toml", Words),
+        "menu": files.read("menu.toml", Menu),
+        "copy_": {lang: files.read(f"copy.{lang}.toml", dict[str, str]) for lang in LANGS},
+    }

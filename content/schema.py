@@ -1,0 +1,381 @@
+"""The shape of everything in `content/`: frozen records, checked when the files are loaded."""
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Annotated, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints
+
+Lang = Literal["th", "en"]
+LANGS: tuple[Lang, ...] = ("th", "en")
+
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=300, strip_whitespace=True)]
+Paragraph = Annotated[str, StringConstraints(min_length=1, max_length=1500, strip_whitespace=True)]
+
+Dimension = Literal["use", "understand", "create", "access"]
+Certainty = Literal["O", "C", "T", "I", "M"]
+Activity = Literal[
+    "placement", "pretest", "plan", "lesson", "exercise", "quiz", "apply", "review", "finish"
+]
+
+
+class Record(BaseModel):
+    """A frozen record that knows no other fields than its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Text(Record):
+    """One sentence in both languages."""
+
+    th: Paragraph
+    en: Paragraph
+
+    def of(self, lang: Lang) -> str:
+        return self.th if lang == "th" else self.en
+
+
+class Source(Record):
+    """Where a claim comes from, and how sure we are (marks as in docs/sources.md)."""
+
+    title: Line
+    url: HttpUrl | None = None
+    date: dt.date | None = None
+    certainty: Certainty
+
+
+# --- the method ----------------------------------------------------------------------
+
+
+class Step(Record):
+    """One of the steps; `activities` must all be done, in this order, to leave it."""
+
+    id: Id
+    name: Text
+    task: Text
+    exit_rule: Text
+    activities: tuple[Activity, ...] = Field(min_length=1)
+    source: Source
+
+
+class Method(Record):
+    """The 6 Step method as this agency runs it."""
+
+    status: Literal["default", "official"]
+    name: Text
+    label: Text
+    """Shown wherever the steps are listed, until the official wording is in place."""
+    steps: tuple[Step, ...] = Field(min_length=1, alias="step")
+
+
+# --- frameworks ----------------------------------------------------------------------
+
+
+class Group(Record):
+    """A personnel group of the 2561 framework, with every name it goes by."""
+
+    id: Id
+    name: Text
+    synonyms: tuple[Line, ...]
+    who: Text
+    focus_areas: tuple[Id, ...]
+    """Areas to suggest first in the plan."""
+    source: Source
+
+
+class Area(Record):
+    """An area of digital literacy that is practised and tested."""
+
+    id: Id
+    name: Text
+    short: Text
+    """At most 14 letters: a label on a picture and on a button."""
+    tier: int = Field(ge=1, le=3)
+    unit: str
+    sub_skills: tuple[Id, ...]
+    about: Text
+    source: Source
+
+
+class SkillGroup(Record):
+    id: Id
+    name: Text
+    code: str = ""
+    source: Source
+
+
+class Unit(Record):
+    """A competency unit and the groups that need it; `stage` is unknown until a source says."""
+
+    code: str
+    name: Line
+    page: tuple[int, ...]
+    skill_group: Id
+    groups: tuple[Id, ...] = ()
+    stage: Literal["early", "developing", "mature"] | None = None
+
+
+class Named(Record):
+    id: Id
+    name: Text
+    source: Source
+
+
+class Framework(Record):
+    """A published skill framework; versions stand side by side and are mapped."""
+
+    id: Id
+    name: Text
+    issued: Line
+    skill_groups: tuple[SkillGroup, ...] = Field(alias="skill_group")
+    units: tuple[Unit, ...] = Field(alias="unit", default=())
+    groups: tuple[Group, ...] = Field(alias="group", default=())
+    areas: tuple[Area, ...] = Field(alias="area", default=())
+    dimensions: tuple[Named, ...] = Field(alias="dimension", default=())
+    stages: tuple[Named, ...] = Field(alias="stage", default=())
+    components: tuple[Named, ...] = Field(alias="component", default=())
+    competencies: tuple[Named, ...] = Field(alias="competency", default=())
+    roles: tuple[Named, ...] = Field(alias="role", default=())
+    source: Source
+
+
+class Mapped(Record):
+    """From something in the one framework to something in the other."""
+
+    kind: Literal["group", "skill_group"]
+    old: Id
+    new: tuple[Id, ...]
+    note: Text
+    source: Source
+
+
+# --- placement -----------------------------------------------------------------------
+
+
+class RosterRule(Record):
+    """Places a person by what HR's roster says of them; the first rule that matches wins."""
+
+    group: Id
+    position_types: tuple[str, ...] = ()
+    title_starts: tuple[str, ...] = ()
+    title_contains: tuple[str, ...] = ()
+    because: Text
+    source: Source
+
+
+class PlacementQuestion(Record):
+    """A yes/no question on what somebody does; yes places them in `group`."""
+
+    group: Id
+    ask: Text
+    examples: Text
+    because: Text
+    source: Source
+
+
+class Placement(Record):
+    roster_rules: tuple[RosterRule, ...] = Field(alias="roster_rule")
+    questions: tuple[PlacementQuestion, ...] = Field(alias="question", min_length=1, max_length=5)
+    fallback: Id
+    fallback_because: Text
+
+
+# --- what is learned -----------------------------------------------------------------
+
+
+class OptionText(Record):
+    text: Annotated[str, StringConstraints(min_length=1, max_length=220, strip_whitespace=True)]
+    feedback: Annotated[str, StringConstraints(min_length=1, max_length=400, strip_whitespace=True)]
+
+
+class Option(Record):
+    """One answer to a question, with what to say to whoever picks it."""
+
+    correct: bool = False
+    th: OptionText
+    en: OptionText
+
+    def of(self, lang: Lang) -> OptionText:
+        return self.th if lang == "th" else self.en
+
+
+class Question(Record):
+    """An item of the bank. `difficulty` is in logits: the author's estimate until calibrated."""
+
+    id: Id
+    sub_skill: Id
+    dimension: Dimension
+    difficulty: float = Field(ge=-4, le=4)
+    groups: tuple[Id, ...] = ()
+    """Groups it suits; empty: all."""
+    stem: Text
+    options: tuple[Option, ...] = Field(alias="option", min_length=3, max_length=6)
+    source: Source
+    review_by: dt.date
+
+    @property
+    def right(self) -> int:
+        """Which option is right, counted from 0."""
+        return next(i for i, option in enumerate(self.options) if option.correct)
+
+
+class Lesson(Record):
+    """A few short messages around one idea."""
+
+    id: Id
+    title: Text
+    minutes: int = Field(ge=1, le=10)
+    messages: tuple[Text, ...] = Field(min_length=2, max_length=6)
+    source: Source
+
+
+class Exercise(Record):
+    """Something to do on a real machine, and how to see that it worked."""
+
+    id: Id
+    title: Text
+    minutes: int = Field(ge=1, le=30)
+    task: Text
+    steps: tuple[Text, ...] = Field(min_length=2, max_length=6)
+    check: Text
+    """What is true afterwards if it worked: the learner confirms it."""
+    source: Source
+
+
+class Course(Record):
+    """A course on another platform."""
+
+    id: Id
+    name: Line
+    platform: Line
+    url: HttpUrl
+    areas: tuple[Id, ...]
+    source: Source
+
+
+# --- the whole -----------------------------------------------------------------------
+
+
+class Notice(Record):
+    """The PDPA notice: a short layer that is shown, and the full text on demand."""
+
+    version: Id
+    short: Text
+    full: tuple[Text, ...] = Field(alias="paragraph")
+    consents: tuple["Consent", ...] = Field(alias="consent")
+    source: Source
+
+
+class Consent(Record):
+    """An extra that somebody may allow; never a condition for learning."""
+
+    id: Id
+    ask: Text
+    allowed: Text
+    declined: Text
+
+
+class Words(Record):
+    """What people type for the same thing, by language-independent key."""
+
+    reserved: dict[str, tuple[str, ...]]
+    particles: tuple[str, ...]
+    """Polite endings and fillers that change nothing."""
+    yes: tuple[str, ...]
+    no: tuple[str, ...]
+    letters: tuple[str, ...]
+    """The letters that options are listed by, in their order."""
+    prefixes: tuple[str, ...]
+    """Words before a number or letter that change nothing."""
+    weekdays: tuple[tuple[str, ...], ...]
+
+
+class MenuArea(Record):
+    """A field of LINE's rich menu: what it says and the reserved word that it stands for."""
+
+    label: Text
+    icon: str
+    word: str
+
+
+class Menu(Record):
+    """The rich menu (LINE) and the command list (Telegram)."""
+
+    name: Line
+    bar: Text
+    areas: tuple[MenuArea, ...] = Field(alias="area", min_length=2, max_length=6)
+    commands: tuple["Command", ...] = Field(alias="command", min_length=1, max_length=20)
+
+
+class Command(Record):
+    """A slash command: `word` is the reserved word that it stands for."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")]
+    word: str
+    about: Text
+
+
+class Gone(LookupError):
+    """Somebody stands on content that is no longer there."""
+
+
+class Content(Record):
+    """Everything there is to teach and to say."""
+
+    method: Method
+    framework: Framework
+    newer: Framework
+    mapping: tuple[Mapped, ...]
+    placement: Placement
+    questions: dict[str, tuple[Question, ...]]
+    lessons: dict[str, tuple[Lesson, ...]]
+    exercises: dict[str, tuple[Exercise, ...]]
+    courses: tuple[Course, ...]
+    notice: Notice
+    words: Words
+    menu: Menu
+    copy_: dict[Lang, dict[str, str]]
+    dpo: str = ""
+    """How to reach the agency's data protection officer; comes from the settings."""
+
+    def __hash__(self) -> int:
+        return id(self)  # there is one content in a process; indexes are kept by it
+
+    def area(self, area_id: str) -> Area:
+        return _find(area_id, self.framework.areas)
+
+    def group(self, group_id: str) -> Group:
+        return _find(group_id, self.framework.groups)
+
+    def question(self, question_id: str) -> Question:
+        return _find(question_id, self.questions.get(area_of(question_id), ()))
+
+    def lesson(self, lesson_id: str) -> Lesson:
+        return _find(lesson_id, self.lessons.get(area_of(lesson_id), ()))
+
+    def exercise(self, exercise_id: str) -> Exercise:
+        return _find(exercise_id, self.exercises.get(area_of(exercise_id), ()))
+
+    def course(self, course_id: str) -> Course:
+        return _find(course_id, self.courses)
+
+
+def area_of(item_id: str) -> str:
+    """The area that a question, lesson or exercise belongs to: its id starts with it."""
+    return item_id.rsplit("-", 1)[0]
+
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+_Item = TypeVar("_Item", bound=_HasId)
+
+
+def _find(wanted: str, among: Iterable[_Item]) -> _Item:
+    for item in among:
+        if item.id == wanted:
+            return item
+    raise Gone(wanted)

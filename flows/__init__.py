@@ -1,0 +1,1 @@
+"""What to say next: pure functions from (state, event, now, content) to a turn."""

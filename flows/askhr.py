@@ -1,0 +1,42 @@
+"""A question to HR: the words, and where the learner was, go to a named officer."""
+
+from datetime import datetime
+
+from content.schema import Content
+from flows.speech import choices, say, tell
+from flows.types import (
+    Answer,
+    Ask,
+    Flow,
+    Record,
+    State,
+    Tell,
+    Turn,
+    Wrote,
+)
+
+LONGEST = 1000
+
+
+def begin(state: State, now: datetime, content: Content) -> Turn:
+    return Turn(state.move("words"))
+
+
+def ask(state: State, now: datetime, content: Content) -> Ask:
+    return Ask(say(state, content, "ask_hr"), choices(state, content, "never_mind"), writes=True)
+
+
+def answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
+    if not isinstance(answer, Wrote):
+        return Turn(state.back(), (tell(state, content, "never_mind"),))
+    at = state.paused.flow if state.paused else "home"
+    asked = {"text": answer.text[:LONGEST], "message": answer.message}
+    who = state.person.name if state.person else say(state, content, "my_data_guest")
+    effects = (
+        Record("asked_hr", {"question": asked, "at": at}),
+        Tell("hr", "asked_hr", {"who": who, "question": asked["text"], "at": at}),
+    )
+    return Turn(state.back(), (tell(state, content, "asked_hr", dpo=content.dpo),), effects)
+
+
+FLOW = Flow(begin, ask, answer)

@@ -1,0 +1,55 @@
+"""Claiming a roster entry with the one-time code that HR handed out."""
+
+from datetime import datetime
+
+from msgspec import convert
+from msgspec.structs import replace
+
+from content.schema import Content
+from flows.speech import choices, say, tell
+from flows.types import (
+    Answer,
+    Ask,
+    Chose,
+    Flow,
+    Found,
+    Look,
+    Person,
+    Record,
+    State,
+    Turn,
+    Wrote,
+)
+
+
+def begin(state: State, now: datetime, content: Content) -> Turn:
+    return Turn(state.move("code"))
+
+
+def ask(state: State, now: datetime, content: Content) -> Ask:
+    return Ask(say(state, content, "claim_code"), choices(state, content, "no_code"), writes=True)
+
+
+def answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
+    match answer:
+        case Wrote(text=text):
+            return Turn(state, (), (Look("claim", {"code": text[:100]}),))
+        case Chose() | _:
+            return Turn(state.back(), (tell(state, content, "guest"),))
+
+
+def found(state: State, found: Found, now: datetime, content: Content) -> Turn:
+    """`data` has either a `person` or a `problem`: unknown, expired, used or too_many."""
+    if "problem" in found.data:
+        line = tell(state, content, "claim_" + found.data["problem"])
+        back = state.back() if found.data["problem"] == "too_many" else state
+        return Turn(back, (line,))
+    person = convert(found.data["person"], Person)
+    state = replace(state, person=person).back()
+    if state.placed is not None and state.placed.by == "answers":
+        state = replace(state, placed=None)  # the roster knows better: place once more
+    hello = tell(state, content, "claimed", name=person.name, unit=person.unit)
+    return Turn(state, (hello,), (Record("claimed", {"person": person.id}),))
+
+
+FLOW = Flow(begin, ask, answer, found)

@@ -1,0 +1,244 @@
+"""Give each event to the flow that has the floor; reserved words first; stamp the buttons."""
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from content.schema import Content, Gone
+from flows import (
+    apply,
+    askhr,
+    claim,
+    exercise,
+    finish,
+    home,
+    lesson,
+    mydata,
+    nudges,
+    placement,
+    plan,
+    pretest,
+    quiz,
+    reserved,
+    review,
+    steps,
+    welcome,
+)
+from flows.speech import reader, say, tell
+from flows.types import (
+    LATE,
+    SILENCE,
+    AnyEvent,
+    Ask,
+    Chose,
+    Fired,
+    Flow,
+    FlowLoop,
+    Found,
+    Left,
+    Look,
+    Pressed,
+    Record,
+    Registry,
+    Reply,
+    Said,
+    Sent,
+    Showed,
+    Started,
+    State,
+    Turn,
+    Unsent,
+    Wrote,
+)
+
+FLOWS: Registry = {
+    "welcome": welcome.FLOW,
+    "claim": claim.FLOW,
+    "home": home.FLOW,
+    "menu": reserved.MENU,
+    "return": reserved.RETURN,
+    "stopped": reserved.STOPPED,
+    "confirming": nudges.CONFIRMING,
+    "mydata": mydata.FLOW,
+    "erased": mydata.ERASED,
+    "askhr": askhr.FLOW,
+    "placement": placement.FLOW,
+    "pretest": pretest.FLOW,
+    "plan": plan.FLOW,
+    "lesson": lesson.FLOW,
+    "exercise": exercise.FLOW,
+    "quiz": quiz.FLOW,
+    "apply": apply.FLOW,
+    "review": review.FLOW,
+    "finish": finish.FLOW,
+}
+HOPS = 8
+"""How often the floor may change hands in one turn."""
+
+
+def handle(state: State, event: AnyEvent, now: datetime, content: Content) -> Turn:
+    """One turn: what the learner's conversation makes of `event`.
+
+    1. Events that are no part of a dialogue (left, unsent, timers) change only the state.
+    2. Reserved words come before the flow that has the floor.
+    3. What the flow does with the answer may hand the floor on, a bounded number of times.
+    4. The open question, whoever's it is by then, is asked as the last message.
+    """
+    match event:
+        case Left():
+            return Turn(state, (), (Record("left"),))
+        case Unsent():
+            return reserved.unsend(state, event)
+        case Fired():
+            return nudges.fired(state, event, now, content)
+        case Found():
+            turn = _found(state, event, now, content)
+        case _:
+            turn = _hear(replace(state, heard_at=now), event, state, now, content)
+    turn = _settle(turn, now, content)
+    turn = _celebrate(state, turn, content)
+    return _ask(state, turn, now, content)
+
+
+def _hear(state: State, event: AnyEvent, before: State, now: datetime, content: Content) -> Turn:
+    """What somebody said, pressed or sent."""
+    match event:
+        case _ if before.heard_at is None:  # whatever it was: the notice comes first
+            return reserved.started(state, True, content)
+        case Started():
+            return reserved.started(state, False, content)
+        case Pressed(stamp="*"):
+            return reserved.standing(state, event.choice, now, content)
+        case Said(text=text) if word := reader(content).reserved_word(text):
+            return reserved.heard(state, word, now, content)
+        case Said(at=at) if at and state.asked_at and at < state.asked_at - LATE:
+            return Turn(state, (tell(state, content, "late"),))
+    ask = _open(state, now, content)
+    if isinstance(event, Pressed):
+        if event.stamp != str(state.stamp) or event.choice not in {c.id for c in ask.choices}:
+            return Turn(state, (tell(state, content, "old_button"),))
+        return _answer(state, Chose(event.choice), now, content)
+    chosen = reader(content).choice(event.text, ask.choices) if isinstance(event, Said) else None
+    if chosen is not None:
+        return _answer(state, Chose(chosen), now, content)
+    if before.welcomed and before.heard_at and now - before.heard_at >= SILENCE:
+        return Turn(state.aside("return"))
+    return _free(state, event, ask, now, content)
+
+
+def _free(state: State, event: AnyEvent, ask: Ask, now: datetime, content: Content) -> Turn:
+    """Something that is not one of the choices."""
+    match event:
+        case Said(text=text, message=message) if ask.writes and text.strip():
+            return _answer(state, Wrote(text.strip(), message), now, content)
+        case Sent(kind="photo", ref=ref, message=message) if ask.shows:
+            return _answer(state, Showed(ref, message), now, content)
+        case Sent(kind=kind):
+            return Turn(state, (tell(state, content, "got_" + kind),))
+    state = replace(state, tries=state.tries + 1)
+    if state.tries > 1:  # rephrased once already: just the choices again
+        return Turn(state)
+    key = "unclear_words" if ask.writes or not ask.choices else "unclear"
+    return Turn(state, (tell(state, content, key),))
+
+
+def _flow(state: State) -> Flow:
+    return FLOWS[state.floor.flow]
+
+
+def _answer(state: State, answer: Chose | Wrote | Showed, now: datetime, content: Content) -> Turn:
+    try:
+        return _flow(state).answer(state, answer, now, content)
+    except Gone:
+        return _gone(state, content)
+
+
+def _found(state: State, event: Found, now: datetime, content: Content) -> Turn:
+    hear = _flow(state).found
+    assert hear is not None, f"{state.floor.flow} asked nothing, but was told {event.what}"
+    return hear(state, event, now, content)
+
+
+def _gone(state: State, content: Content) -> Turn:
+    """The lesson or question somebody stood on was taken away: start from a safe place."""
+    home_again = replace(state, paused=None).at("home")
+    return Turn(home_again, (tell(state, content, "content_gone"),))
+
+
+def _open(state: State, now: datetime, content: Content) -> Ask:
+    try:
+        return _flow(state).ask(state, now, content)
+    except Gone:
+        return Ask("")
+
+
+def _settle(turn: Turn, now: datetime, content: Content) -> Turn:
+    """Let whoever got the floor begin, until a question is open."""
+    for _ in range(HOPS):
+        if turn.state.floor.place or _waits(turn):
+            return turn
+        more = _flow(turn.state).begin(turn.state, now, content)
+        turn = Turn(more.state, turn.replies + more.replies, turn.effects + more.effects)
+    raise FlowLoop(f"no question was open after {HOPS} hops: {turn.state.floor.flow}")
+
+
+def _waits(turn: Turn) -> bool:
+    """The shell must answer first: nothing is asked until then."""
+    return any(isinstance(effect, Look) for effect in turn.effects)
+
+
+def _celebrate(before: State, turn: Turn, content: Content) -> Turn:
+    """Say so, and record it, when a step has been finished in this turn."""
+    state = turn.state
+    if state.journey is before.journey and state.placed is before.placed:
+        return turn
+    if state.journey.number != before.journey.number:
+        return turn
+    done_before = steps.done(before, content)
+    new = [step for step in steps.done(state, content) if step not in done_before]
+    if not new:
+        return turn
+    facts = tuple(
+        Record("step_done", {"step": step, "round": state.journey.number}) for step in new
+    )
+    lines = tuple(
+        tell(
+            state,
+            content,
+            "step_done",
+            n=steps.number(step, content),
+            name=steps.name(step, state, content),
+        )
+        for step in new
+    )
+    return Turn(state, turn.replies + lines, turn.effects + facts)
+
+
+def _ask(before: State, turn: Turn, now: datetime, content: Content) -> Turn:
+    """Ask the open question as the last message, its buttons stamped with its number."""
+    if _waits(turn):
+        return turn
+    try:
+        ask = _flow(turn.state).ask(turn.state, now, content)
+    except Gone:
+        gone = _settle(_gone(turn.state, content), now, content)
+        turn = Turn(gone.state, turn.replies + gone.replies, turn.effects)
+        ask = _flow(turn.state).ask(turn.state, now, content)
+    state = turn.state
+    if state.floor != before.floor or not state.stamp:
+        state = replace(state, stamp=state.stamp + 1, tries=0, asked_at=now)
+    question = _render(state, ask, content)
+    return Turn(state, (*turn.replies, question), turn.effects)
+
+
+def _render(state: State, ask: Ask, content: Content) -> Reply:
+    """The question as a message: long options are listed by letter, the buttons carry it."""
+    letters = content.words.letters if state.lang == "th" else "ABCDEFGHIJKLM"
+    lines, buttons = [], []
+    for letter, choice in zip(letters, ask.choices, strict=False):
+        if choice.says and not choice.url:
+            lines.append(say(state, content, "option", letter=letter, says=choice.says))
+            choice = replace(choice, label=choice.label or letter)
+        buttons.append(choice)
+    text = ask.text + ("\n\n" + "\n".join(lines) if lines else "")
+    return Reply(text, tuple(buttons), str(state.stamp), ask.title, ask.picture)

@@ -1,0 +1,70 @@
+"""Between activities: where you are on the path, and what comes next."""
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from content.schema import Content
+from flows import steps
+from flows.speech import choices, say, tell
+from flows.types import Answer, Ask, Chose, Flow, Journey, Record, State, Turn
+
+
+def begin(state: State, now: datetime, content: Content) -> Turn:
+    return Turn(state.move("rest"))
+
+
+def ask(state: State, now: datetime, content: Content) -> Ask:
+    here = steps.current(state, content)
+    listing = steps.listing(state, content)
+    if here is None:
+        text = say(state, content, "home_done", n=state.journey.number, steps=listing)
+        title = say(state, content, "home_done_title")
+    else:
+        step, activity = here
+        title = say(
+            state,
+            content,
+            "home_title",
+            n=steps.number(step.id, content),
+            of=len(content.method.steps),
+            name=step.name.of(state.lang),
+        )
+        text = say(
+            state,
+            content,
+            "home",
+            steps=listing,
+            task=step.task.of(state.lang),
+            next=say(state, content, "next_" + activity),
+        )
+    if not state.journey.baseline:  # said once more where the path begins
+        text += "\n\n" + content.method.label.of(state.lang)
+    buttons = (steps.go_on(state, content), *choices(state, content, "progress", "menu", "later"))
+    return Ask(text, buttons, title)
+
+
+def answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
+    match answer:
+        case Chose("progress"):
+            return Turn(state, (steps.progress(state, content),))
+        case Chose("menu"):
+            return Turn(state.aside("menu"))
+        case Chose("later"):
+            return Turn(state, (tell(state, content, "see_you"),))
+        case _:
+            return go(state, now, content)
+
+
+def go(state: State, now: datetime, content: Content) -> Turn:
+    """Take up what comes next on the path; after the last step, a new round."""
+    here = steps.current(state, content)
+    if here is not None:
+        return Turn(state.at(here[1]))
+    number = state.journey.number + 1
+    again = replace(state, journey=Journey(number=number)).at("home")
+    line = tell(state, content, "new_round", n=number)
+    return Turn(again, (line,), (Record("round_begun", {"round": number}),))
+
+
+FLOW = Flow(begin, ask, answer)

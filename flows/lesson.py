@@ -1,0 +1,173 @@
+"""Learning: lessons of a few short messages, and courses on other platforms."""
+
+from datetime import datetime
+
+from content.schema import Content, Lesson, area_of
+from flows.speech import choices, say, tell
+from flows.types import (
+    Answer,
+    Ask,
+    Choice,
+    Chose,
+    Flow,
+    Record,
+    Reply,
+    State,
+    Turn,
+    Wrote,
+)
+
+OFFERED = 8
+"""Lessons or courses in one list."""
+
+
+def begin(state: State, now: datetime, content: Content) -> Turn:
+    area = state.floor.note.get("area") or next_area(state, content)
+    fresh = [x for x in content.lessons.get(area, ()) if x.id not in state.journey.lessons]
+    lesson = (fresh or list(content.lessons[area]))[0]
+    return Turn(state.move("intro", lesson=lesson.id))
+
+
+def next_area(state: State, content: Content) -> str:
+    """The first area of the plan where nothing has been learned yet."""
+    areas = _areas(state, content)
+    return next((area for area in areas if not _learned(area, state, content)), areas[0])
+
+
+def _areas(state: State, content: Content) -> tuple[str, ...]:
+    plan = state.journey.plan
+    return plan.areas if plan else tuple(area.id for area in content.framework.areas)
+
+
+def _learned(area: str, state: State, content: Content) -> bool:
+    by_lesson = any(area_of(lesson) == area for lesson in state.journey.lessons)
+    return by_lesson or any(area in content.course(c).areas for c in state.journey.courses)
+
+
+def ask(state: State, now: datetime, content: Content) -> Ask:
+    match state.floor.place:
+        case "intro":
+            return _ask_intro(state, content)
+        case "page":
+            return _ask_page(state, content)
+        case "others":
+            offered = tuple(
+                Choice(x.id, "", x.title.of(state.lang)) for x in _offered(state, content)
+            )
+            return Ask(
+                say(state, content, "lesson_others"), (*offered, *choices(state, content, "back"))
+            )
+        case "courses":
+            return _ask_courses(state, content)
+        case _:
+            return Ask(
+                say(state, content, "course_learned"), choices(state, content, "skip"), writes=True
+            )
+
+
+def _lesson(state: State, content: Content) -> Lesson:
+    return content.lesson(state.floor.note["lesson"])
+
+
+def _offered(state: State, content: Content) -> list[Lesson]:
+    """Lessons of the plan's areas, unread ones first."""
+    lessons = [x for area in _areas(state, content) for x in content.lessons.get(area, ())]
+    return sorted(lessons, key=lambda x: x.id in state.journey.lessons)[:OFFERED]
+
+
+def _ask_intro(state: State, content: Content) -> Ask:
+    lesson = _lesson(state, content)
+    text = say(
+        state,
+        content,
+        "lesson_intro",
+        area=content.area(area_of(lesson.id)).name.of(state.lang),
+        title=lesson.title.of(state.lang),
+        minutes=lesson.minutes,
+    )
+    return Ask(text, choices(state, content, "begin", "other_lesson", "courses", "later"))
+
+
+def _ask_page(state: State, content: Content) -> Ask:
+    lesson, page = _lesson(state, content), state.floor.note["page"]
+    last = page + 1 >= len(lesson.messages)
+    text = say(
+        state,
+        content,
+        "lesson_page",
+        text=lesson.messages[page].of(state.lang),
+        n=page + 1,
+        of=len(lesson.messages),
+    )
+    if last:
+        text += "\n\n" + say(state, content, "source", title=lesson.source.title)
+    return Ask(text, choices(state, content, "understood" if last else "next"))
+
+
+def _ask_courses(state: State, content: Content) -> Ask:
+    area = area_of(state.floor.note["lesson"])
+    courses = [course for course in content.courses if area in course.areas][:OFFERED]
+    lines = "\n".join(
+        say(state, content, "course", name=c.name, platform=c.platform, url=c.url) for c in courses
+    )
+    name = content.area(area).name.of(state.lang)
+    finished = tuple(
+        Choice(c.id, "", say(state, content, "course_finished", name=c.name)) for c in courses
+    )
+    text = say(state, content, "courses", area=name, courses=lines)
+    return Ask(text, (*finished, *choices(state, content, "back")))
+
+
+def answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
+    match state.floor.place, answer:
+        case "intro", Chose("begin"):
+            return Turn(state.move("page", page=0))
+        case "intro", Chose("other_lesson"):
+            return Turn(state.move("others"))
+        case "intro", Chose("courses"):
+            return Turn(state.move("courses"))
+        case "intro", _:
+            return Turn(state.back(), (tell(state, content, "see_you"),))
+        case "page", Chose("next"):
+            return Turn(state.move("page", page=state.floor.note["page"] + 1))
+        case "page", _:
+            return _read(state, content)
+        case (("others" | "courses"), Chose("back")):
+            return Turn(state.move("intro"))
+        case "others", Chose(lesson):
+            return Turn(state.move("intro", lesson=lesson))
+        case "courses", Chose(course):
+            return Turn(state.move("learned", course=course))
+        case _:
+            return _finished_course(state, answer, content)
+
+
+def _read(state: State, content: Content) -> Turn:
+    lesson = state.floor.note["lesson"]
+    read = (*(x for x in state.journey.lessons if x != lesson), lesson)
+    fact = Record("lesson_done", {"lesson": lesson, "round": state.journey.number})
+    line = tell(state, content, "lesson_done")
+    return Turn(state.walk(lessons=read).back(), (line,), (fact,))
+
+
+def _finished_course(state: State, answer: Answer, content: Content) -> Turn:
+    course = state.floor.note["course"]
+    learned = (
+        {"text": answer.text[:1000], "message": answer.message}
+        if isinstance(answer, Wrote)
+        else None
+    )
+    courses = (*(c for c in state.journey.courses if c != course), course)
+    fact = Record(
+        "course_finished", {"course": course, "learned": learned, "round": state.journey.number}
+    )
+    line: Reply = tell(state, content, "course_done", name=content.course(course).name)
+    return Turn(state.walk(courses=courses).back(), (line,), (fact,))
+
+
+def done(state: State, content: Content) -> bool:
+    plan = state.journey.plan
+    return plan is not None and all(_learned(area, state, content) for area in plan.areas)
+
+
+FLOW = Flow(begin, ask, answer, done=done)

@@ -1,0 +1,362 @@
+"""The whole vocabulary of a conversation: events in, replies and effects out, state between."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from content.schema import Content, Lang
+
+Json = Any
+"""Whatever JSON can hold; only at the borders of a flow (`State.note`, `Found.data`)."""
+
+Kind = Literal["sticker", "photo", "location", "voice", "video", "file", "contact", "other"]
+
+# --- what happens: events ------------------------------------------------------------
+
+
+class Event(Struct, frozen=True, tag=True):
+    """Something that happens to one learner."""
+
+
+class Started(Event, frozen=True):
+    """The learner opened the chat: a follow, /start, or the first page of the web chat."""
+
+    payload: str = ""
+
+
+class Said(Event, frozen=True):
+    """The learner typed something. `message` is the platform's id of the message, for unsend."""
+
+    text: str
+    message: str = ""
+    at: datetime | None = None
+
+
+class Pressed(Event, frozen=True):
+    """The learner pressed a button that was stamped with a question."""
+
+    stamp: str
+    choice: str
+
+
+class Sent(Event, frozen=True):
+    """The learner sent something that is not text; `ref` lets the channel fetch it."""
+
+    kind: Kind
+    ref: str = ""
+    message: str = ""
+
+
+class Unsent(Event, frozen=True):
+    """The learner took a message back: what we kept of it must go."""
+
+    message: str
+
+
+class Left(Event, frozen=True):
+    """The learner blocked the bot or removed it."""
+
+
+class Fired(Event, frozen=True):
+    """A timer of this learner's is due."""
+
+    kind: str
+    key: str
+    data: dict[str, Json] = {}
+
+
+class Found(Event, frozen=True):
+    """The answer to a `Look`."""
+
+    what: str
+    data: dict[str, Json]
+
+
+AnyEvent = Started | Said | Pressed | Sent | Unsent | Left | Fired | Found
+
+# --- what is said: replies -----------------------------------------------------------
+
+
+class Choice(Struct, frozen=True, omit_defaults=True):
+    """One way to answer. `says` is the full wording where a button is too small for it;
+    `url` opens a page instead of answering."""
+
+    id: str
+    label: str
+    says: str = ""
+    url: str = ""
+
+
+class Picture(Struct, frozen=True, omit_defaults=True):
+    """What to draw. `alt` is the complete text twin: nobody needs the picture to know."""
+
+    kind: Literal["radar", "progress", "certificate"]
+    data: dict[str, Json]
+    alt: str
+
+
+class Reply(Struct, frozen=True, omit_defaults=True):
+    """One message, in no platform's terms. `stamp` names the question its buttons answer."""
+
+    text: str
+    choices: tuple[Choice, ...] = ()
+    stamp: str = ""
+    title: str = ""
+    """Set on the few replies that read better as a card."""
+    picture: Picture | None = None
+    notify: bool = False
+    """Written unasked: not an answer to what the learner just did."""
+
+
+class Ask(Struct, frozen=True):
+    """The open question of a flow, and what counts as an answer to it."""
+
+    text: str
+    choices: tuple[Choice, ...] = ()
+    title: str = ""
+    writes: bool = False
+    """Free text is an answer."""
+    shows: bool = False
+    """A photo is an answer."""
+    picture: Picture | None = None
+
+
+class Chose(Struct, frozen=True):
+    id: str
+
+
+class Wrote(Struct, frozen=True):
+    """Words of the learner's own, with the message they came in."""
+
+    text: str
+    message: str = ""
+
+
+class Showed(Struct, frozen=True):
+    ref: str
+    message: str = ""
+
+
+Answer = Chose | Wrote | Showed
+
+# --- what is done: effects -----------------------------------------------------------
+
+
+class Effect(Struct, frozen=True, tag=True):
+    """Something the shell does in the same transaction as the turn."""
+
+
+class Record(Effect, frozen=True):
+    """Keep a fact for reports. Facts are append-only."""
+
+    kind: str
+    data: dict[str, Json] = {}
+
+
+class SetTimer(Effect, frozen=True):
+    """Wake this learner's conversation at `due`; the same kind and key replaces an older one."""
+
+    kind: str
+    key: str
+    due: datetime
+    data: dict[str, Json] = {}
+
+
+class CancelTimers(Effect, frozen=True):
+    """Forget timers of this kind; an empty kind means all of them."""
+
+    kind: str = ""
+
+
+class Look(Effect, frozen=True):
+    """Ask the shell for what a flow cannot know; `Found` answers in the same transaction."""
+
+    what: str
+    args: dict[str, Json] = {}
+
+
+class Tell(Effect, frozen=True):
+    """Let somebody else's conversation know: their turn comes by a timer of their own."""
+
+    whom: Literal["manager", "hr"]
+    kind: str
+    data: dict[str, Json]
+
+
+class Forget(Effect, frozen=True):
+    """Blank every stored text that came in this message."""
+
+    message: str
+
+
+class Erase(Effect, frozen=True):
+    """Delete everything that is held about this learner."""
+
+
+AnyEffect = Record | SetTimer | CancelTimers | Look | Tell | Forget | Erase
+
+# --- what is remembered: state -------------------------------------------------------
+
+
+class Person(Struct, frozen=True, omit_defaults=True):
+    """What a flow may know of the roster entry that a learner has claimed."""
+
+    id: int
+    name: str
+    unit: str
+    title: str = ""
+    position_type: str = ""
+    manager: bool = False
+    """Somebody is this person's supervisor, and can be asked to confirm."""
+
+
+class Placed(Struct, frozen=True, omit_defaults=True):
+    """The personnel group of a learner, and why: `because` names rules, never free text."""
+
+    group: str
+    because: tuple[str, ...]
+    by: Literal["roster", "answers", "learner"]
+    secondary: str = ""
+    contested: bool = False
+
+
+class Measure(Struct, frozen=True, omit_defaults=True):
+    """What some answers say about one area: ability in logits with its standard error."""
+
+    right: int
+    asked: int
+    ability: float
+    error: float
+
+
+class Plan(Struct, frozen=True, omit_defaults=True):
+    """A small personal development plan; weekdays count from Monday = 0, time is local."""
+
+    areas: tuple[str, ...]
+    task: Wrote
+    days: tuple[int, ...]
+    minute: int
+    """When on those days, in minutes after midnight."""
+    made: datetime
+    due: dict[str, datetime] = {}
+    """By area: when its lesson, exercise and quiz should be done."""
+
+
+class Quizzed(Struct, frozen=True, omit_defaults=True):
+    """Attempts at the quiz of one area."""
+
+    attempts: int
+    best: float
+    passed: bool
+    last: tuple[str, ...] = ()
+    """The questions of the latest attempt: the next one uses others."""
+
+
+class Journey(Struct, frozen=True, omit_defaults=True):
+    """One round through the steps."""
+
+    number: int = 1
+    baseline: dict[str, Measure] = {}
+    plan: Plan | None = None
+    lessons: tuple[str, ...] = ()
+    courses: tuple[str, ...] = ()
+    exercises: tuple[str, ...] = ()
+    quizzes: dict[str, Quizzed] = {}
+    uses: int = 0
+    """How often the learner recorded a use at work."""
+    retest: dict[str, Measure] = {}
+    acknowledged: bool = False
+    certificate: str = ""
+
+
+class Floor(Struct, frozen=True, omit_defaults=True):
+    """Which flow has the floor, which of its questions is open, and what it has jotted down."""
+
+    flow: str
+    place: str = ""
+    note: dict[str, Json] = {}
+
+
+class State(Struct, frozen=True, omit_defaults=True):
+    """Everything a conversation remembers about one learner. It is stored as JSON."""
+
+    seed: int
+    """Fixed for life; every shuffle is drawn from it, so any attempt can be rebuilt."""
+    lang: Lang = "th"
+    floor: Floor = Floor("welcome", "notice")
+    paused: Floor | None = None
+    """Where to go back to when a side conversation ends."""
+    stamp: int = 0
+    """The number of the open question: a button of another number is old."""
+    tries: int = 0
+    asked_at: datetime | None = None
+    heard_at: datetime | None = None
+    stopped: bool = False
+    welcomed: bool = False
+    notice: str = ""
+    consents: dict[str, bool] = {}
+    person: Person | None = None
+    name: str = ""
+    placed: Placed | None = None
+    journey: Journey = field(default_factory=Journey)
+    seen: dict[str, int] = {}
+    """How often each question was asked, by its id."""
+
+    def at(self, flow: str, place: str = "", **note: Json) -> "State":
+        """The same learner with another flow on the floor."""
+        return replace(self, floor=Floor(flow, place, note))
+
+    def move(self, place: str, **note: Json) -> "State":
+        """The same flow at another of its questions, with more jotted down."""
+        return replace(self, floor=Floor(self.floor.flow, place, {**self.floor.note, **note}))
+
+    def aside(self, flow: str, place: str = "", **note: Json) -> "State":
+        """A side conversation: `back` returns to what has the floor now."""
+        paused = self.floor if self.paused is None else self.paused
+        return replace(self, floor=Floor(flow, place, note), paused=paused)
+
+    def back(self) -> "State":
+        """End what has the floor: return to what was paused, or rest between activities."""
+        return replace(self, floor=self.paused or Floor("home"), paused=None)
+
+    def walk(self, **changes: Json) -> "State":
+        """The same learner with something changed in this round's journey."""
+        return replace(self, journey=replace(self.journey, **changes))
+
+
+class Turn(Struct, frozen=True):
+    """What came of one event."""
+
+    state: State
+    replies: tuple[Reply, ...] = ()
+    effects: tuple[AnyEffect, ...] = ()
+
+
+class Flow(Struct, frozen=True):
+    """One kind of conversation, as plain functions of the state.
+
+    `begin` takes the floor; `ask` renders the open question again from the state alone;
+    `answer` hears an answer to it; `found` hears what a `Look` brought; `done` tells
+    whether an activity is finished in this round.
+    """
+
+    begin: Callable[[State, datetime, Content], Turn]
+    ask: Callable[[State, datetime, Content], Ask]
+    answer: Callable[[State, Answer, datetime, Content], Turn]
+    found: Callable[[State, Found, datetime, Content], Turn] | None = None
+    done: Callable[[State, Content], bool] | None = None
+
+
+Registry = Mapping[str, Flow]
+
+SILENCE = timedelta(days=3)
+"""After so long, somebody who comes back is told where they were."""
+LATE = timedelta(minutes=2)
+"""Text that much older than the open question was not meant for it."""
+
+
+class FlowLoop(Exception):
+    """Flows handed the floor round and round: a bug."""

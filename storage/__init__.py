@@ -1,0 +1,1 @@
+"""What is remembered: tables, and plain functions that take a connection and `now`."""

@@ -1,0 +1,261 @@
+"""What flows may ask the shell for, answered in the turn's own transaction."""
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+from msgspec.json import decode, encode
+from sqlalchemy import Connection, func, insert, select, update
+
+from flows.calendar import working_moment
+from flows.types import Json
+from storage.models import (
+    certificates,
+    claim_codes,
+    claim_tries,
+    facts,
+    learners,
+    outbox,
+    persons,
+    photos,
+    timers,
+    units,
+)
+
+ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+"""Letters of codes that people type: none that looks like another."""
+CODE_LENGTH = 13
+"""13 letters of 32 are 65 bits."""
+TRIES, TRIES_IN = 5, timedelta(hours=1)
+PUBLIC_URL = ""
+"""Where certificates can be checked; set once, at start, from the settings."""
+
+
+def claim(
+    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime
+) -> dict[str, Json]:
+    """Link the learner to the person whose code this is: single use, 24 h, 5 tries an hour."""
+    since = select(func.count()).where(
+        claim_tries.c.learner_id == learner_id, claim_tries.c.at > now - TRIES_IN
+    )
+    if conn.execute(since).scalar_one() >= TRIES:
+        return {"problem": "too_many"}
+    row = conn.execute(
+        select(claim_codes)
+        .where(claim_codes.c.code_hash == code_hash(args["code"]))
+        .with_for_update()
+    ).first()
+    problem = _claim_problem(conn, row, now)
+    if problem or row is None:
+        conn.execute(insert(claim_tries).values(learner_id=learner_id, at=now))
+        return {"problem": problem}
+    conn.execute(
+        update(claim_codes).where(claim_codes.c.code_hash == row.code_hash).values(used_at=now)
+    )
+    conn.execute(
+        update(learners).where(learners.c.id == learner_id).values(person_id=row.person_id)
+    )
+    return {"person": person(conn, row.person_id)}
+
+
+def _claim_problem(conn: Connection, row: Any, now: datetime) -> str:
+    if row is None:
+        return "unknown"
+    if row.used_at is not None:
+        return "used"
+    if row.expires_at <= now:
+        return "expired"
+    taken = select(learners.c.id).where(learners.c.person_id == row.person_id)
+    return "taken" if conn.execute(taken).first() else ""
+
+
+def code_hash(typed: str) -> str:
+    """Codes are kept hashed; case, dashes and spaces do not matter."""
+    return sha256(letters_of(typed).encode()).hexdigest()
+
+
+def person(conn: Connection, person_id: int) -> dict[str, Json]:
+    """What a flow may know of a person (flows.types.Person)."""
+    row = conn.execute(
+        select(persons, units.c.name.label("unit")).join(units).where(persons.c.id == person_id)
+    ).one()
+    return {
+        "id": row.id,
+        "name": row.name,
+        "unit": row.unit,
+        "title": row.title,
+        "position_type": row.position_type,
+        "manager": row.supervisor_id is not None,
+    }
+
+
+def use(conn: Connection, learner_id: int, args: dict[str, Json], now: datetime) -> dict[str, Json]:
+    """Record a use at work; ask the manager to confirm it; have its photo fetched."""
+    proof = args.get("proof") or {}
+    if proof.get("ref"):
+        args = {
+            **args,
+            "proof": {**proof, "photo": _keep_photo(conn, learner_id, proof["ref"], now)},
+        }
+    fact_id = conn.execute(
+        insert(facts)
+        .values(learner_id=learner_id, at=now, kind="used_at_work", data=encode(args).decode())
+        .returning(facts.c.id)
+    ).scalar_one()
+    manager = manager_of(conn, learner_id) if args["askmanager_of"] else None
+    if manager is not None:
+        data = {
+            "use": fact_id,
+            "who": _name(conn, learner_id),
+            **{key: args[key]["text"] for key in ("where", "whom", "changed")},
+        }
+        wake(conn, manager, "confirm_use", str(fact_id), working_moment(now), data)
+    return {"use": fact_id, "asked": manager is not None}
+
+
+def _keep_photo(conn: Connection, learner_id: int, ref: str, now: datetime) -> str:
+    """Queue the fetching of a photo: it is a platform request like any other."""
+    key = str(uuid4())
+    at = conn.execute(
+        select(learners.c.channel, learners.c.address).where(learners.c.id == learner_id)
+    ).one()
+    conn.execute(
+        insert(photos).values(
+            key=key, learner_id=learner_id, channel=at.channel, ref=ref, created_at=now
+        )
+    )
+    conn.execute(
+        insert(outbox).values(
+            key=str(uuid4()),
+            learner_id=learner_id,
+            channel=at.channel,
+            address=at.address,
+            lane="fetch",
+            payload=encode({"fetch": ref, "photo": key}).decode(),
+            created_at=now,
+            due=now,
+            deadline=now + timedelta(hours=24),
+            status="queued",
+        )
+    )
+    return key
+
+
+def _name(conn: Connection, learner_id: int) -> str:
+    named = select(persons.c.name).join(learners).where(learners.c.id == learner_id)
+    return conn.execute(named).scalar() or ""
+
+
+def manager_of(conn: Connection, learner_id: int) -> int | None:
+    """The learner who is the supervisor of this learner, if both are linked to the roster."""
+    supervisor = (
+        select(persons.c.supervisor_id)
+        .join(learners, learners.c.person_id == persons.c.id)
+        .where(learners.c.id == learner_id)
+        .scalar_subquery()
+    )
+    return conn.execute(select(learners.c.id).where(learners.c.person_id == supervisor)).scalar()
+
+
+def wake(
+    conn: Connection, learner_id: int, kind: str, key: str, due: datetime, data: dict[str, Json]
+) -> None:
+    """A timer for somebody else: their own turn says it, so no two learners are locked at once."""
+    conn.execute(
+        insert(timers).values(
+            learner_id=learner_id, kind=kind, key=key, due=due, data=encode(data).decode()
+        )
+    )
+
+
+def confirm_use(
+    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime
+) -> dict[str, Json]:
+    """A manager's word on a use at work: only the supervisor's, and only once."""
+    fact = conn.execute(
+        select(facts).where(facts.c.id == args["use"], facts.c.kind == "used_at_work")
+    ).first()
+    if fact is None or manager_of(conn, fact.learner_id) != learner_id:
+        return {"result": "not_yours"}
+    said = select(facts.c.data).where(
+        facts.c.learner_id == learner_id, facts.c.kind.in_(("use_confirmed", "use_declined"))
+    )
+    if any(decode(data)["use"] == fact.id for data in conn.execute(said).scalars()):
+        return {"result": "already"}
+    kind = "use_confirmed" if args["confirmed"] else "use_declined"
+    data = encode({"use": fact.id}).decode()
+    conn.execute(insert(facts).values(learner_id=learner_id, at=now, kind=kind, data=data))
+    if args["confirmed"]:
+        where = decode(fact.data)["where"]["text"]
+        due = working_moment(now)
+        wake(conn, fact.learner_id, "use_confirmed", str(fact.id), due, {"where": where})
+    return {"result": "confirmed" if args["confirmed"] else "declined"}
+
+
+def certificate(
+    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime
+) -> dict[str, Json]:
+    """Issue the certificate of a round, or the one that was issued before."""
+    row = conn.execute(
+        select(certificates.c.code, certificates.c.data).where(
+            certificates.c.learner_id == learner_id, certificates.c.round == args["round"]
+        )
+    ).first()
+    if row is not None:
+        return {**decode(row.data), **_links(row.code)}
+    code = new_code()
+    conn.execute(
+        insert(certificates).values(
+            code=code,
+            learner_id=learner_id,
+            name=args["data"]["name"],
+            round=args["round"],
+            issued_at=now,
+            data=encode(args["data"]).decode(),
+        )
+    )
+    return {**args["data"], **_links(code)}
+
+
+def _links(code: str) -> dict[str, Json]:
+    verify = f"{PUBLIC_URL}/verify/{grouped(code)}"
+    pdf = f"{verify}.pdf" if PUBLIC_URL.startswith("https://") else ""
+    return {"code": grouped(code), "verify": verify, "pdf": pdf}
+
+
+def new_code() -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
+
+
+def letters_of(typed: str) -> str:
+    """A code as it is kept: letters only."""
+    return "".join(letter for letter in typed.upper() if letter.isalnum())
+
+
+def grouped(code: str) -> str:
+    """ABCD-EFGH-JKLM-N: how codes are shown."""
+    return "-".join(code[at : at + 4] for at in range(0, len(code), 4))
+
+
+def my_data(
+    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime
+) -> dict[str, Json]:
+    """How much is held about a learner."""
+
+    def count(table: Any) -> int:
+        held = select(func.count()).select_from(table).where(table.c.learner_id == learner_id)
+        return conn.execute(held).scalar_one()
+
+    return {"facts": count(facts), "messages": count(outbox), "photos": count(photos)}
+
+
+LOOKS: dict[str, Callable[[Connection, int, dict[str, Json], datetime], dict[str, Json]]] = {
+    "claim": claim,
+    "use": use,
+    "confirm_use": confirm_use,
+    "certificate": certificate,
+    "my_data": my_data,
+}

@@ -1,0 +1,250 @@
+"""The tables. Times are UTC microseconds since 1970, so both engines keep, sort and compare
+them alike; JSON is text that msgspec reads and writes."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.engine import Dialect
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(when: datetime) -> int:
+    """Microseconds since 1970; refuses a time without a zone."""
+    return (when - EPOCH) // MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    return EPOCH + timedelta(microseconds=micros)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware point in time, stored as an integer."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else to_micros(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else from_micros(value)
+
+
+# SQLite only numbers rows by itself in a column declared INTEGER
+Key = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# --- the agency ----------------------------------------------------------------------
+
+units = Table(
+    "units",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("parent_id", ForeignKey("units.id"), index=True),
+    Column("name", Text, nullable=False),
+    Column("path", Text, nullable=False, unique=True),
+)
+
+persons = Table(
+    "persons",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("hr_id", String(64), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("unit_id", ForeignKey("units.id"), nullable=False, index=True),
+    Column("supervisor_id", ForeignKey("persons.id"), index=True),
+    Column("position_type", Text, nullable=False, server_default=""),
+    Column("title", Text, nullable=False, server_default=""),
+    Column("role", String(16), nullable=False, server_default="learner"),
+)
+
+claim_codes = Table(
+    "claim_codes",
+    metadata,
+    Column("code_hash", String(64), primary_key=True),
+    Column("person_id", ForeignKey("persons.id"), nullable=False, index=True),
+    Column("expires_at", Moment, nullable=False),
+    Column("used_at", Moment),
+)
+
+claim_tries = Table(
+    "claim_tries",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("learner_id", ForeignKey("learners.id"), nullable=False),
+    Column("at", Moment, nullable=False),
+    Index("ix_claim_tries_learner_id_at", "learner_id", "at"),
+)
+
+# --- learners ------------------------------------------------------------------------
+
+learners = Table(
+    "learners",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("person_id", ForeignKey("persons.id"), unique=True),
+    Column("created_at", Moment, nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("address", String(128), nullable=False),
+    Column("state", Text, nullable=False),
+)
+
+addresses = Table(
+    "addresses",
+    metadata,
+    Column("channel", String(16), primary_key=True),
+    Column("address", String(128), primary_key=True),
+    Column("learner_id", ForeignKey("learners.id"), nullable=False, index=True),
+    Column("created_at", Moment, nullable=False),
+    Column("reachable", Boolean, nullable=False, server_default=text("true")),
+)
+
+# --- what happened -------------------------------------------------------------------
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("channel", String(16), primary_key=True),
+    Column("bot", String(64), primary_key=True),
+    Column("event_id", String(128), primary_key=True),
+    Column("at", Moment, nullable=False),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("learner_id", ForeignKey("learners.id"), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("data", Text, nullable=False),
+    Index("ix_facts_learner_id_kind", "learner_id", "kind"),
+    Index("ix_facts_kind_at", "kind", "at"),
+)
+
+parked = Table(
+    "parked",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("bot", String(64), nullable=False),
+    Column("event_id", String(128), nullable=False),
+    Column("address", String(128), nullable=False),
+    Column("event", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("ended_at", Moment),
+    Column("ended_as", String(16)),
+)
+
+# --- what is due ---------------------------------------------------------------------
+
+timers = Table(
+    "timers",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("learner_id", ForeignKey("learners.id"), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("due", Moment, nullable=False),
+    Column("data", Text, nullable=False),
+    UniqueConstraint("learner_id", "kind", "key"),
+    Index("ix_timers_due", "due"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("key", String(36), nullable=False, unique=True),
+    Column("learner_id", ForeignKey("learners.id")),
+    Column("channel", String(16), nullable=False),
+    Column("address", String(128), nullable=False),
+    Column("lane", String(16), nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("reply_token", String(256), nullable=False, server_default=""),
+    Column("token_until", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("due", Moment, nullable=False),
+    Column("deadline", Moment, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("doubtful", Boolean, nullable=False, server_default=text("false")),
+    Column("lease_until", Moment),
+    Column("ended_at", Moment),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("platform_id", String(128), nullable=False, server_default=""),
+    Index(
+        "ix_outbox_open",
+        "channel",
+        "due",
+        "id",
+        sqlite_where=text("status in ('queued', 'sending')"),
+        postgresql_where=text("status in ('queued', 'sending')"),
+    ),
+    Index("ix_outbox_channel_address_id", "channel", "address", "id"),
+    Index("ix_outbox_learner_id", "learner_id"),
+)
+
+pictures = Table(
+    "pictures",
+    metadata,
+    Column("token", String(32), primary_key=True),
+    Column("learner_id", ForeignKey("learners.id"), index=True),
+    Column("picture", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+photos = Table(
+    "photos",
+    metadata,
+    Column("key", String(36), primary_key=True),
+    Column("learner_id", ForeignKey("learners.id"), nullable=False, index=True),
+    Column("channel", String(16), nullable=False),
+    Column("ref", String(256), nullable=False),
+    Column("file", Text, nullable=False, server_default=""),
+    Column("created_at", Moment, nullable=False),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("code", String(32), primary_key=True),
+    Column("learner_id", ForeignKey("learners.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("issued_at", Moment, nullable=False),
+    Column("data", Text, nullable=False),
+    UniqueConstraint("learner_id", "round"),
+)
+
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("at", Moment, nullable=False),
+)

@@ -1,0 +1,226 @@
+"""What must still be sent: claiming rows, noting how attempts ended, finding what was left."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec import Struct
+from msgspec.json import Decoder
+from sqlalchemy import Connection, and_, bindparam, case, select, update
+
+from flows.types import Reply
+from storage.models import addresses, outbox, photos
+from storage.wire import Outcome, Request, Row
+
+_decode_request = Decoder(Request).decode
+LEASE = timedelta(seconds=60)
+"""How long an attempt may take before it counts as lost."""
+SWEEP = 200
+
+_CLAIM = (
+    update(outbox)
+    .where(outbox.c.key.in_(bindparam("keys", expanding=True)), outbox.c.status == "queued")
+    .values(
+        status="sending",
+        attempts=outbox.c.attempts + 1,
+        lease_until=bindparam("lease"),
+    )
+    .returning(outbox.c.key)
+)
+_FINISH = (
+    update(outbox)
+    .where(outbox.c.key == bindparam("row"), outbox.c.status == "sending")
+    .values(
+        status=bindparam("new_status"),
+        reason=bindparam("why"),
+        due=case((bindparam("waits") == 1, bindparam("next_due")), else_=outbox.c.due),
+        doubtful=case((bindparam("doubts") == 1, True), else_=outbox.c.doubtful),
+        reply_token=case((bindparam("drops") == 1, ""), else_=outbox.c.reply_token),
+        ended_at=bindparam("ended"),
+        platform_id=bindparam("platform"),
+        lease_until=None,
+        payload=case((bindparam("blank") == 1, "{}"), else_=outbox.c.payload),
+    )
+)
+
+
+def claim(conn: Connection, keys: Sequence[str], now: datetime) -> set[str]:
+    """Take rows for an attempt, after checking once more that they may go.
+
+    Committed before the platform hears of them: a crash afterwards leaves them `sending`,
+    and whoever finds them knows that the outcome is unknown.
+    """
+    _cancel_unreachable(conn, keys, now)
+    lease = now + LEASE
+    return set(conn.execute(_CLAIM, {"keys": list(keys), "lease": lease}).scalars())
+
+
+def _cancel_unreachable(conn: Connection, keys: Sequence[str], now: datetime) -> None:
+    gone = (
+        select(outbox.c.key)
+        .join(
+            addresses,
+            and_(addresses.c.channel == outbox.c.channel, addresses.c.address == outbox.c.address),
+        )
+        .where(outbox.c.key.in_(keys), addresses.c.reachable.is_(False))
+    )
+    blocked = list(conn.execute(gone).scalars())
+    if blocked:
+        conn.execute(
+            update(outbox)
+            .where(outbox.c.key.in_(blocked))
+            .values(status="cancelled", reason="unreachable", ended_at=now, payload="{}")
+        )
+
+
+class Ended(Struct, frozen=True):
+    """A claimed row and how its attempt ended."""
+
+    row: Row
+    outcome: Outcome
+    file: str = ""
+    """Where a fetched photo was kept."""
+
+
+def finish(conn: Connection, ended: Sequence[Ended], now: datetime) -> None:
+    """Note outcomes, a statement for all of them."""
+    conn.execute(_FINISH, [_finished(one, now) for one in ended])
+    for one in ended:
+        if one.outcome.unreachable:
+            _unreachable(conn, one.row, now)
+        if one.file:
+            key = one.row.request.photo
+            conn.execute(update(photos).where(photos.c.key == key).values(file=one.file))
+
+
+def _finished(one: Ended, now: datetime) -> dict[str, Any]:
+    outcome = one.outcome
+    waits = outcome.status == "retry"
+    # the web chat shows its history from here; on the platforms the message is with them now
+    keeps = waits or one.row.channel in KEEPS_HISTORY
+    return {
+        "row": one.row.key,
+        "new_status": "queued" if waits else outcome.status,
+        "why": outcome.reason,
+        "waits": int(waits),
+        "next_due": now + timedelta(seconds=outcome.wait),
+        "doubts": int(outcome.doubtful),
+        "drops": int(outcome.drop_token),
+        "ended": None if waits else now,
+        "platform": outcome.platform_id,
+        "blank": int(not keeps),
+    }
+
+
+KEEPS_HISTORY = ("web", "terminal")
+
+
+def _unreachable(conn: Connection, row: Row, now: datetime) -> None:
+    at = (addresses.c.channel == row.channel, addresses.c.address == row.address)
+    conn.execute(update(addresses).where(*at).values(reachable=False))
+    conn.execute(
+        update(outbox)
+        .where(
+            outbox.c.channel == row.channel,
+            outbox.c.address == row.address,
+            outbox.c.status == "queued",
+        )
+        .values(status="cancelled", reason="unreachable", ended_at=now, payload="{}")
+    )
+
+
+def due(conn: Connection, channel: str, now: datetime, limit: int = SWEEP) -> list[Row]:
+    """Rows that wait to be sent and are due, oldest first."""
+    rows = conn.execute(
+        select(outbox)
+        .where(outbox.c.channel == channel, outbox.c.status == "queued", outbox.c.due <= now)
+        .order_by(outbox.c.id)
+        .limit(limit)
+    )
+    return [as_row(row) for row in rows]
+
+
+def abandoned(conn: Connection, channel: str, now: datetime) -> list[Row]:
+    """Rows whose attempt was never ended: the process that made it is gone."""
+    rows = conn.execute(
+        select(outbox)
+        .where(
+            outbox.c.channel == channel,
+            outbox.c.status == "sending",
+            outbox.c.lease_until <= now,
+        )
+        .order_by(outbox.c.id)
+        .limit(SWEEP)
+    )
+    return [as_row(row) for row in rows]
+
+
+def release(conn: Connection, channels: Iterable[str], now: datetime) -> int:
+    """At start, on the one process of SQLite: nobody else can be sending what is `sending`."""
+    lost = conn.execute(
+        update(outbox)
+        .where(outbox.c.channel.in_(list(channels)), outbox.c.status == "sending")
+        .values(lease_until=now)
+    )
+    return lost.rowcount
+
+
+def expire(conn: Connection, now: datetime) -> int:
+    """End what nobody could send in time."""
+    late = conn.execute(
+        update(outbox)
+        .where(
+            outbox.c.status == "queued",
+            outbox.c.deadline <= now,
+        )
+        .values(status="expired", reason="deadline", ended_at=now, payload="{}")
+    )
+    return late.rowcount
+
+
+def as_row(row: Any) -> Row:
+    return Row(
+        row.id,
+        row.key,
+        row.channel,
+        row.address,
+        row.lane,
+        _decode_request(row.payload),
+        row.attempts + (row.status == "queued"),
+        row.doubtful,
+        row.reply_token,
+        row.token_until,
+    )
+
+
+class Delivered(Struct, frozen=True):
+    """Messages of one request, as the web chat shows them."""
+
+    id: int
+    at: datetime
+    replies: tuple[Reply, ...]
+    pictures: tuple[str, ...]
+
+
+def conversation(
+    conn: Connection, channel: str, address: str, after: int, limit: int = 50
+) -> list[Delivered]:
+    """The newest messages of an address after a cursor, oldest first."""
+    rows = conn.execute(
+        select(outbox.c.id, outbox.c.created_at, outbox.c.payload)
+        .where(
+            outbox.c.channel == channel,
+            outbox.c.address == address,
+            outbox.c.id > after,
+            outbox.c.lane != "fetch",
+            outbox.c.status.in_(("queued", "sending", "accepted")),
+        )
+        .order_by(outbox.c.id.desc())
+        .limit(limit)
+    ).all()
+    requests = [(row, _decode_request(row.payload)) for row in reversed(rows)]
+    return [
+        Delivered(row.id, row.created_at, request.replies, request.pictures)
+        for row, request in requests
+        if request.replies
+    ]

@@ -1,0 +1,78 @@
+"""Taking things back: a message that was unsent, reminders that were stopped, everything."""
+
+from datetime import datetime
+from typing import Any
+
+from msgspec.json import decode, encode
+from sqlalchemy import Connection, delete, select, update
+
+from storage.models import (
+    addresses,
+    certificates,
+    claim_tries,
+    facts,
+    learners,
+    outbox,
+    parked,
+    photos,
+    pictures,
+    timers,
+)
+
+
+def forget(conn: Connection, learner_id: int, message: str) -> None:
+    """Blank every text that came in this message: facts, parked events, what we echoed of it."""
+    mine = select(facts.c.id, facts.c.data).where(
+        facts.c.learner_id == learner_id, facts.c.data.contains(message, autoescape=True)
+    )
+    for row in conn.execute(mine).all():
+        blank = encode(scrubbed(decode(row.data), message)).decode()
+        conn.execute(update(facts).where(facts.c.id == row.id).values(data=blank))
+        asked = (timers.c.kind == "confirm_use", timers.c.key == str(row.id))
+        conn.execute(delete(timers).where(*asked))
+    ours = select(addresses.c.address).where(addresses.c.learner_id == learner_id)
+    conn.execute(
+        update(parked)
+        .where(parked.c.address.in_(ours), parked.c.event.contains(message, autoescape=True))
+        .values(event="{}", ended_as="unsent")
+    )
+    # a summary that was sent may have quoted it
+    conn.execute(
+        update(outbox)
+        .where(outbox.c.learner_id == learner_id, outbox.c.status != "queued")
+        .values(payload="{}")
+    )
+
+
+def scrubbed(value: Any, message: str) -> Any:
+    """The same JSON without the texts that came in this message."""
+    if isinstance(value, dict):
+        if value.get("message") == message:
+            return {"text": "", "message": ""}
+        return {key: scrubbed(inner, message) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [scrubbed(inner, message) for inner in value]
+    return value
+
+
+def cancel_unasked(conn: Connection, learner_id: int, now: datetime) -> None:
+    """Nothing that was not asked for leaves any more."""
+    conn.execute(
+        update(outbox)
+        .where(
+            outbox.c.learner_id == learner_id,
+            outbox.c.lane.in_(("personal", "campaign")),
+            outbox.c.status == "queued",
+        )
+        .values(status="cancelled", reason="stopped", ended_at=now, payload="{}")
+    )
+
+
+def erase(conn: Connection, learner_id: int) -> None:
+    """Delete every row about a learner. The photo files go with the next sweep of `var/photos`,
+    which keeps only files that a row knows."""
+    ours = select(addresses.c.address).where(addresses.c.learner_id == learner_id)
+    conn.execute(delete(parked).where(parked.c.address.in_(ours)))
+    for table in (facts, timers, outbox, pictures, photos, certificates, claim_tries, addresses):
+        conn.execute(delete(table).where(table.c.learner_id == learner_id))
+    conn.execute(delete(learners).where(learners.c.id == learner_id))

@@ -1,0 +1,23 @@
+"""Letting somebody else's conversation know, by a timer of their own."""
+
+from datetime import datetime
+from uuid import uuid4
+
+from sqlalchemy import Connection, select
+
+from flows.calendar import working_moment
+from flows.types import Tell
+from storage.looks import manager_of, wake
+from storage.models import learners, persons
+
+
+def tell(conn: Connection, learner_id: int, effect: Tell, now: datetime) -> None:
+    """Wake the learner's manager, or every HR officer who chats with the bot, in working time."""
+    if effect.whom == "manager":
+        manager = manager_of(conn, learner_id)
+        whom = [manager] if manager is not None else []
+    else:
+        officers = select(learners.c.id).join(persons).where(persons.c.role == "hr")
+        whom = list(conn.execute(officers).scalars())
+    for other in whom:
+        wake(conn, other, effect.kind, str(uuid4()), working_moment(now), effect.data)

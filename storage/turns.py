@@ -1,0 +1,501 @@
+"""A batch of turns in one transaction: gather the learners, decide purely, apply set-wise."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from msgspec import Struct
+from msgspec.json import Decoder, Encoder
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from content.schema import Content
+from flows.engine import handle
+from flows.types import (
+    AnyEffect,
+    CancelTimers,
+    Erase,
+    Fired,
+    Forget,
+    Found,
+    Left,
+    Look,
+    Record,
+    Reply,
+    SetTimer,
+    State,
+    Tell,
+    Turn,
+)
+from storage import looks, privacy, tells
+from storage.models import (
+    addresses,
+    facts,
+    inbox,
+    learners,
+    outbox,
+    parked,
+    pictures,
+    timers,
+)
+from storage.wire import Incoming, Lane, Request, Row
+
+encode = Encoder().encode
+_decode_state = Decoder(State).decode
+
+Pack = Callable[[str, tuple[Reply, ...]], list[tuple[Reply, ...]]]
+"""Cuts replies into platform requests, by the limits of a channel."""
+
+REPLY_LIFE = timedelta(hours=1)
+PERSONAL_LIFE = timedelta(hours=8)
+QUIET_AFTER_ERROR = timedelta(minutes=10)
+"""A learner hears one apology in so long."""
+
+
+class Gathered(Struct):
+    """A learner as locked for this batch."""
+
+    id: int
+    state: State
+    channel: str
+    address: str
+    reachable: bool = True
+    stored: str = ""
+    """The new state as JSON, once it has changed."""
+    erased: bool = False
+
+
+class Work(Struct):
+    """What a batch has decided, kept until it is applied."""
+
+    keys: list[dict[str, Any]] = []
+    facts: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    pictures: list[dict[str, Any]] = []
+    parked: list[dict[str, Any]] = []
+    queued: list[Row] = []
+    duplicates: int = 0
+
+
+class Redo(Exception):
+    """A turn failed after it had touched the database: take the batch one by one."""
+
+
+def take(
+    conn: Connection,
+    batch: Sequence[Incoming],
+    now: datetime,
+    content: Content,
+    pack: Pack,
+) -> Work:
+    """Every event of the batch, once: new states, facts, timers and outbox rows.
+
+    1. Lock the learners, oldest id first, making those who are new.
+    2. Leave out events that were seen before, and timers that were cancelled meanwhile;
+       under the lock nobody else can be at them.
+    3. Decide in arrival order; an event whose flow raises is parked, the others go on.
+    4. Write everything down, a statement per table.
+    """
+    people = gather(conn, batch, now)
+    seen = _seen(conn, batch)
+    fired = _drop_fired(conn, batch)
+    work = Work()
+    for incoming in batch:
+        key = (incoming.channel, incoming.bot, incoming.event_id)
+        if key in seen or (incoming.timer and incoming.timer not in fired):
+            work.duplicates += 1
+            continue
+        seen.add(key)
+        who = people.get(incoming.learner or (incoming.channel, incoming.address))
+        work.keys.append({"channel": key[0], "bot": key[1], "event_id": key[2], "at": now})
+        if who is not None:
+            _one(conn, who, incoming, now, content, pack, work)
+    _apply(conn, people.values(), work)
+    return work
+
+
+# --- gather --------------------------------------------------------------------------
+
+Who = int | tuple[str, str]
+
+
+def gather(conn: Connection, batch: Sequence[Incoming], now: datetime) -> dict[Who, Gathered]:
+    """The learners of a batch, locked; by (channel, address), or by id for timers."""
+    wanted = {(x.channel, x.address) for x in batch if not x.learner}
+    ids = {x.learner for x in batch if x.learner}
+    found = _locked(conn, wanted, ids)
+    missing = wanted - found.keys()
+    if missing:
+        firsts = {(x.channel, x.address): x for x in reversed(batch)}
+        for pair in sorted(missing):
+            create(conn, *pair, now, lang=firsts[pair].lang)
+        found |= _locked(conn, missing, set())
+    return found
+
+
+_COLUMNS = (
+    learners.c.id,
+    learners.c.state,
+    learners.c.channel,
+    learners.c.address,
+    addresses.c.channel,
+    addresses.c.address,
+    addresses.c.reachable,
+)
+_BY_ADDRESS = (
+    select(*_COLUMNS)
+    .join(addresses, addresses.c.learner_id == learners.c.id)
+    .where(
+        tuple_(addresses.c.channel, addresses.c.address).in_(bindparam("wanted", expanding=True))
+    )
+    .order_by(learners.c.id)
+    .with_for_update(of=learners, key_share=True)
+)
+_BY_ID = (
+    select(learners.c.id, learners.c.state, learners.c.channel, learners.c.address)
+    .where(learners.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(learners.c.id)
+    .with_for_update(key_share=True)
+)
+
+
+def _locked(
+    conn: Connection, wanted: Iterable[tuple[str, str]], ids: Iterable[int]
+) -> dict[Who, Gathered]:
+    """One lock order for everybody: by id. Timers and messages of one batch may name the
+    same learner, who is then one record under two names."""
+    found: dict[Who, Gathered] = {}
+    by_id: dict[int, Gathered] = {}
+    wanted, ids = sorted(wanted), sorted(ids)
+    if wanted:
+        for row in conn.execute(_BY_ADDRESS, {"wanted": wanted}):
+            who = by_id.get(row[0])
+            if who is None:
+                who = by_id[row[0]] = Gathered(row[0], _decode_state(row[1]), row[2], row[3])
+            who.reachable = who.reachable and row[6]
+            found[(row[4], row[5])] = who
+    if ids:
+        for learner_id, stored, channel, address in conn.execute(_BY_ID, {"ids": ids}):
+            known = by_id.get(learner_id)
+            new = Gathered(learner_id, _decode_state(stored), channel, address)
+            found[learner_id] = known or new
+    return found
+
+
+def create(conn: Connection, channel: str, address: str, now: datetime, *, lang: Any = None) -> int:
+    """A new learner at an address; if another process was first, that one's learner."""
+    learner_id: int = conn.execute(
+        insert(learners)
+        .values(created_at=now, channel=channel, address=address, state="{}")
+        .returning(learners.c.id)
+    ).scalar_one()
+    state = State(learner_id, lang=lang or "th")
+    conn.execute(
+        update(learners).where(learners.c.id == learner_id).values(state=encode(state).decode())
+    )
+    new = {"channel": channel, "address": address, "learner_id": learner_id, "created_at": now}
+    made = conn.execute(insert_new(conn, addresses).values(new))
+    if made.rowcount:
+        return learner_id
+    conn.execute(delete(learners).where(learners.c.id == learner_id))
+    theirs = select(addresses.c.learner_id).where(
+        addresses.c.channel == channel, addresses.c.address == address
+    )
+    other: int = conn.execute(theirs).scalar_one()
+    return other
+
+
+def insert_new(conn: Connection, table: Any) -> Any:
+    """An INSERT that leaves a row that is already there as it is."""
+    make = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    return make(table).on_conflict_do_nothing()
+
+
+_SEEN = select(inbox.c.channel, inbox.c.bot, inbox.c.event_id).where(
+    tuple_(inbox.c.channel, inbox.c.bot, inbox.c.event_id).in_(bindparam("keys", expanding=True))
+)
+
+
+def _seen(conn: Connection, batch: Sequence[Incoming]) -> set[tuple[str, str, str]]:
+    keys = [(x.channel, x.bot, x.event_id) for x in batch]
+    return {tuple(row) for row in conn.execute(_SEEN, {"keys": keys})}
+
+
+def _drop_fired(conn: Connection, batch: Sequence[Incoming]) -> set[int]:
+    """Take away the timers that fired; those that are gone already were cancelled."""
+    ids = [x.timer for x in batch if x.timer]
+    if not ids:
+        return set()
+    gone = delete(timers).where(timers.c.id.in_(ids)).returning(timers.c.id)
+    return set(conn.execute(gone).scalars())
+
+
+# --- decide --------------------------------------------------------------------------
+
+
+def _one(
+    conn: Connection,
+    who: Gathered,
+    incoming: Incoming,
+    now: datetime,
+    content: Content,
+    pack: Pack,
+    work: Work,
+) -> None:
+    """One event: the pure turn, its looks answered, its effects noted."""
+    if who.erased:
+        raise Redo  # whoever writes on after an erasure is somebody new
+    touched: list[str] = []
+    try:
+        turn = _decide(conn, who, incoming, now, content, touched)
+        _note(conn, who, incoming, turn, now, pack, work, touched)
+    except Exception as error:
+        if touched:
+            raise Redo from error
+        park(conn, who, incoming, error, now, content, pack, work)
+
+
+def _decide(
+    conn: Connection,
+    who: Gathered,
+    incoming: Incoming,
+    now: datetime,
+    content: Content,
+    touched: list[str],
+) -> Turn:
+    turn = handle(who.state, incoming.event, now, content)
+    replies, effects = list(turn.replies), list(turn.effects)
+    while any(isinstance(effect, Look) for effect in turn.effects):
+        look = next(effect for effect in turn.effects if isinstance(effect, Look))
+        touched.append(look.what)
+        data = looks.LOOKS[look.what](conn, who.id, look.args, now)
+        turn = handle(turn.state, Found(look.what, data), now, content)
+        replies += turn.replies
+        effects += turn.effects
+    return Turn(turn.state, tuple(replies), tuple(effects))
+
+
+def _note(
+    conn: Connection,
+    who: Gathered,
+    incoming: Incoming,
+    turn: Turn,
+    now: datetime,
+    pack: Pack,
+    work: Work,
+    touched: list[str],
+) -> None:
+    stored = encode(turn.state).decode()  # what cannot be stored fails here, in its own turn
+    lane: Lane = "personal" if isinstance(incoming.event, Fired) else "reply"
+    to = (who.channel, who.address) if incoming.learner else (incoming.channel, incoming.address)
+    rows = _requests(who.id, to, incoming, lane, turn.replies, now, pack)
+    for effect in turn.effects:
+        if isinstance(effect, Record):
+            data = encode(effect.data).decode()
+            work.facts.append({"learner_id": who.id, "at": now, "kind": effect.kind, "data": data})
+        elif not isinstance(effect, Look):
+            touched.append(type(effect).__name__)
+            _do(conn, who, effect, now, work)
+    for row, request, row_pictures in rows:
+        if who.erased:
+            row["learner_id"] = None
+        work.rows.append(row)
+        work.pictures += [] if who.erased else row_pictures
+        work.queued.append(_as_row(row, request))
+    if isinstance(incoming.event, Left) or not who.reachable:
+        _reach(conn, incoming, not isinstance(incoming.event, Left), now)
+    who.state, who.stored = turn.state, stored
+    who.channel, who.address = to
+
+
+def _requests(
+    learner_id: int,
+    to: tuple[str, str],
+    incoming: Incoming,
+    lane: Lane,
+    replies: tuple[Reply, ...],
+    now: datetime,
+    pack: Pack,
+) -> list[tuple[dict[str, Any], Request, list[dict[str, Any]]]]:
+    """One outbox row per platform request; the reply token goes to the first."""
+    made = []
+    token = incoming.reply_token
+    for part in pack(to[0], replies) if replies else ():
+        drawn = [reply.picture for reply in part if reply.picture]
+        tokens = tuple(uuid4().hex for _ in drawn)
+        request = Request(part, tokens)
+        kept = [
+            {
+                "token": name,
+                "learner_id": learner_id,
+                "picture": encode(picture).decode(),
+                "created_at": now,
+            }
+            for name, picture in zip(tokens, drawn, strict=True)
+        ]
+        row = {
+            "key": str(uuid4()),
+            "learner_id": learner_id,
+            "channel": to[0],
+            "address": to[1],
+            "lane": lane,
+            "payload": encode(request).decode(),
+            "reply_token": token,
+            "token_until": incoming.token_until if token else None,
+            "created_at": now,
+            "due": now,
+            "deadline": now + (REPLY_LIFE if lane == "reply" else PERSONAL_LIFE),
+            "status": "queued",
+        }
+        made.append((row, request, kept))
+        token = ""
+    return made
+
+
+def _as_row(row: Mapping[str, Any], request: Request) -> Row:
+    return Row(
+        0,
+        row["key"],
+        row["channel"],
+        row["address"],
+        row["lane"],
+        request,
+        1,
+        False,
+        row["reply_token"],
+        row["token_until"],
+    )
+
+
+def _do(conn: Connection, who: Gathered, effect: AnyEffect, now: datetime, work: Work) -> None:
+    """The rare effects, a statement each; they touch only what is this learner's."""
+    match effect:
+        case SetTimer(kind, key, due, data):
+            mine = (timers.c.learner_id == who.id, timers.c.kind == kind, timers.c.key == key)
+            conn.execute(delete(timers).where(*mine))
+            new = {"learner_id": who.id, "kind": kind, "key": key, "due": due}
+            conn.execute(insert(timers).values(**new, data=encode(data).decode()))
+        case CancelTimers(kind):
+            of_kind = [timers.c.kind == kind] if kind else []
+            conn.execute(delete(timers).where(timers.c.learner_id == who.id, *of_kind))
+            if not kind:
+                privacy.cancel_unasked(conn, who.id, now)
+        case Tell():
+            tells.tell(conn, who.id, effect, now)
+        case Forget(message):
+            _flush_facts(conn, work)  # facts of this very batch are to be found, too
+            privacy.forget(conn, who.id, message)
+        case Erase():
+            work.facts = [fact for fact in work.facts if fact["learner_id"] != who.id]
+            privacy.erase(conn, who.id)
+            who.erased = True
+        case _:
+            raise TypeError(f"not an effect of a turn: {effect}")
+
+
+def _flush_facts(conn: Connection, work: Work) -> None:
+    if work.facts:
+        conn.execute(_INSERT[facts], work.facts)
+        work.facts = []
+
+
+def _reach(conn: Connection, incoming: Incoming, reachable: bool, now: datetime) -> None:
+    """Somebody blocked us, or is back: nothing waits for those who cannot be reached."""
+    if incoming.learner:
+        return
+    at = (addresses.c.channel == incoming.channel, addresses.c.address == incoming.address)
+    conn.execute(update(addresses).where(*at).values(reachable=reachable))
+    if not reachable:
+        conn.execute(
+            update(outbox)
+            .where(
+                outbox.c.channel == incoming.channel,
+                outbox.c.address == incoming.address,
+                outbox.c.status == "queued",
+            )
+            .values(status="cancelled", reason="unreachable", ended_at=now, payload="{}")
+        )
+
+
+def park(
+    conn: Connection,
+    who: Gathered,
+    incoming: Incoming,
+    error: Exception,
+    now: datetime,
+    content: Content,
+    pack: Pack,
+    work: Work,
+) -> None:
+    """Keep an event whose flow failed, and say sorry; the learner stays where they were."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else ""
+    work.parked.append(
+        {
+            "at": now,
+            "channel": incoming.channel,
+            "bot": incoming.bot,
+            "event_id": incoming.event_id,
+            "address": incoming.address,
+            "event": encode(incoming).decode(),
+            # the type and place only: the text of an error may quote the learner
+            "error": f"{type(error).__name__} at {where}",
+        }
+    )
+    lately = select(parked.c.id).where(
+        parked.c.channel == incoming.channel,
+        parked.c.address == incoming.address,
+        parked.c.at > now - QUIET_AFTER_ERROR,
+    )
+    again = any(p["address"] == incoming.address for p in work.parked[:-1])
+    if incoming.learner or again or conn.execute(lately.limit(1)).first():
+        return
+    sorry = (Reply(content.copy_[who.state.lang]["error"]),)
+    to = (incoming.channel, incoming.address)
+    for row, request, _ in _requests(who.id, to, incoming, "reply", sorry, now, pack):
+        work.rows.append(row)
+        work.queued.append(_as_row(row, request))
+
+
+# --- apply ---------------------------------------------------------------------------
+
+_UPDATE = (
+    update(learners)
+    .where(learners.c.id == bindparam("learner"))
+    .values(
+        state=bindparam("new_state"),
+        channel=bindparam("new_channel"),
+        address=bindparam("new_address"),
+    )
+)
+_INSERT = {table: insert(table) for table in (inbox, facts, outbox, parked, pictures)}
+
+
+def _apply(conn: Connection, people: Iterable[Gathered], work: Work) -> None:
+    if work.keys:
+        conn.execute(_INSERT[inbox], work.keys)
+    changed = {who.id: who for who in people if who.stored and not who.erased}
+    if changed:
+        conn.execute(
+            _UPDATE,
+            [
+                {
+                    "learner": who.id,
+                    "new_state": who.stored,
+                    "new_channel": who.channel,
+                    "new_address": who.address,
+                }
+                for who in changed.values()
+            ],
+        )
+    for table, rows in (
+        (facts, work.facts),
+        (outbox, work.rows),
+        (parked, work.parked),
+        (pictures, work.pictures),
+    ):
+        if rows:
+            conn.execute(_INSERT[table], rows)

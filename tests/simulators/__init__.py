@@ -1,0 +1,1 @@
+"""The platforms as far as this project meets them: small stateful servers for tests."""
