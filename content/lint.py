@@ -148,5 +148,10 @@ def _words(content: Content, files: Files) -> Iterator[Fault]:
         if word not in reserved:
             line = files.line("menu.toml", (key, at, "word"))
             yield Fault("menu.toml", line, f"word: {word!r} is not reserved")
+    for field in ("yes_means", "no_means", "answers"):
+        for choice in getattr(content.words, field):
+            if choice != "go" and "choice_" + choice not in content.copy_["th"]:
+                line = files.line("words.toml", (field, choice))
+                yield Fault("words.toml", line, f"{field}: no button is called {choice!r}")
     if len(content.words.weekdays) != 7:
         yield Fault("words.toml", files.line("words.toml", ("weekdays",)), "weekdays: wants seven")

@@ -12,6 +12,7 @@ from content.schema import (
     LANGS,
     Content,
     Course,
+    Demo,
     Exercise,
     Framework,
     Lesson,
@@ -119,6 +120,15 @@ def line_of(text: str, loc: Sequence[str | int]) -> int:
             if pattern.match(lines[i]):
                 return i + 1
     return at + 1
+
+
+def load_demo(root: Path = HERE) -> Demo:
+    """The made-up agency of `make demo`."""
+    files = Files(root)
+    demo: Demo | None = files.read("demo.toml", Demo)
+    if demo is None:
+        raise ContentError(files.faults)
+    return demo
 
 
 def _path(loc: Sequence[str | int]) -> str:

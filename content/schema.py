@@ -284,11 +284,22 @@ class Words(Record):
     """Polite endings and fillers that change nothing."""
     yes: tuple[str, ...]
     no: tuple[str, ...]
+    yes_means: tuple[str, ...]
+    """Buttons that a plain yes stands for, by their ids, beside those that begin with `yes_`."""
+    no_means: tuple[str, ...]
     letters: tuple[str, ...]
     """The letters that options are listed by, in their order."""
     prefixes: tuple[str, ...]
     """Words before a number or letter that change nothing."""
     weekdays: tuple[tuple[str, ...], ...]
+    until: tuple[str, ...]
+    """Between two weekdays: and all days between them."""
+    afternoon: tuple[str, ...]
+    noon: tuple[str, ...]
+    half: tuple[str, ...]
+    """Half past."""
+    answers: dict[str, tuple[str, ...]]
+    """What people say instead of the words on a button, by its id."""
 
 
 class MenuArea(Record):
@@ -316,6 +327,43 @@ class Command(Record):
     about: Text
 
 
+# --- the made-up agency ---------------------------------------------------------------
+
+
+class DemoUnit(Record):
+    id: Id
+    parent: str
+    name: Line
+
+
+class DemoPerson(Record):
+    """`reach` counts the activities of their made-up history, `skill` is how often they are
+    right."""
+
+    hr_id: Line
+    name: Line
+    unit: Id
+    title: str
+    position_type: str
+    supervisor: str
+    role: str
+    reach: int
+    skill: float
+    english: bool
+
+
+class DemoUse(Record):
+    where: Line
+    whom: Line
+    changed: Line
+
+
+class Demo(Record):
+    units: tuple[DemoUnit, ...] = Field(alias="unit")
+    people: tuple[DemoPerson, ...] = Field(alias="person")
+    uses: tuple[DemoUse, ...] = Field(alias="use")
+
+
 class Gone(LookupError):
     """Somebody stands on content that is no longer there."""
 
@@ -338,6 +386,8 @@ class Content(Record):
     copy_: dict[Lang, dict[str, str]]
     dpo: str = ""
     """How to reach the agency's data protection officer; comes from the settings."""
+    public_url: str = ""
+    """Where the service can be reached, for links; comes from the settings, or is empty."""
 
     def __hash__(self) -> int:
         return id(self)  # there is one content in a process; indexes are kept by it

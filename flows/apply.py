@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import to_builtins
 
 from content.schema import Content
-from flows.speech import bullets, choices, say, tell
+from flows.speech import bullets, choices, put_off, say, tell
 from flows.types import (
     Answer,
     Ask,
@@ -79,7 +79,7 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
     place = state.floor.place
     match place, answer:
         case "where", Chose("later"):
-            return Turn(state.back(), (tell(state, content, "apply_later"),))
+            return put_off(state, content, "apply_later")
         case "proof", Wrote(text) if not _LINK.search(text):
             return Turn(state, (tell(state, content, "apply_no_link"),))
         case "sure", Chose("redo"):
@@ -139,4 +139,4 @@ def done(state: State, content: Content) -> bool:
     return state.journey.uses > 0
 
 
-FLOW = Flow(begin, ask, answer, found, done)
+FLOW = Flow(begin, ask, answer, done=done)

@@ -23,13 +23,14 @@ def begin(state: State, now: datetime, content: Content) -> Turn:
 
 
 def ask(state: State, now: datetime, content: Content) -> Ask:
-    return Ask(say(state, content, "ask_hr"), choices(state, content, "never_mind"), writes=True)
+    key = "ask_hr" if state.person else "ask_hr_guest"
+    return Ask(say(state, content, key), choices(state, content, "never_mind"), writes=True)
 
 
 def answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
     if not isinstance(answer, Wrote):
         return Turn(state.back(), (tell(state, content, "never_mind"),))
-    at = state.paused.flow if state.paused else "home"
+    at = state.paused[-1].flow if state.paused else "home"
     asked = {"text": answer.text[:LONGEST], "message": answer.message}
     who = state.person.name if state.person else say(state, content, "my_data_guest")
     effects = (

@@ -6,6 +6,7 @@ from msgspec import convert
 from msgspec.structs import replace
 
 from content.schema import Content
+from flows import placement
 from flows.speech import choices, say, tell
 from flows.types import (
     Answer,
@@ -35,7 +36,7 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
         case Wrote(text=text):
             return Turn(state, (), (Look("claim", {"code": text[:100]}),))
         case Chose() | _:
-            return Turn(state.back(), (tell(state, content, "guest"),))
+            return Turn(state.back(), (tell(state, content, "claim_later"),))
 
 
 def found(state: State, found: Found, now: datetime, content: Content) -> Turn:
@@ -46,10 +47,13 @@ def found(state: State, found: Found, now: datetime, content: Content) -> Turn:
         return Turn(back, (line,))
     person = convert(found.data["person"], Person)
     state = replace(state, person=person).back()
-    if state.placed is not None and state.placed.by == "answers":
-        state = replace(state, placed=None)  # the roster knows better: place once more
     hello = tell(state, content, "claimed", name=person.name, unit=person.unit)
-    return Turn(state, (hello,), (Record("claimed", {"person": person.id}),))
+    told, effects = (hello,), (Record("claimed", {"person": person.id}),)
+    placed = placement.by_roster(person, content)
+    if placed is None or state.placed is None or state.placed.by != "answers":
+        return Turn(state, told, effects)
+    again = placement.place(state, placed, content)  # the roster knows better
+    return Turn(again.state, told + again.replies, effects + again.effects)
 
 
-FLOW = Flow(begin, ask, answer, found)
+FLOW = Flow(begin, ask, answer)

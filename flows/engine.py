@@ -1,5 +1,6 @@
 """Give each event to the flow that has the floor; reserved words first; stamp the buttons."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -27,6 +28,7 @@ from flows import (
 from flows.speech import reader, say, tell
 from flows.types import (
     LATE,
+    RECENT,
     SILENCE,
     AnyEvent,
     Ask,
@@ -58,7 +60,6 @@ FLOWS: Registry = {
     "menu": reserved.MENU,
     "return": reserved.RETURN,
     "stopped": reserved.STOPPED,
-    "confirming": nudges.CONFIRMING,
     "mydata": mydata.FLOW,
     "erased": mydata.ERASED,
     "askhr": askhr.FLOW,
@@ -72,6 +73,14 @@ FLOWS: Registry = {
     "review": review.FLOW,
     "finish": finish.FLOW,
 }
+FOUND: dict[str, Callable[[State, Found, datetime, Content], Turn]] = {
+    "claim": claim.found,
+    "use": apply.found,
+    "certificate": finish.found,
+    "my_data": mydata.found,
+    "confirm_use": nudges.found,
+}
+"""Who hears what a `Look` brought."""
 HOPS = 8
 """How often the floor may change hands in one turn."""
 
@@ -92,7 +101,7 @@ def handle(state: State, event: AnyEvent, now: datetime, content: Content) -> Tu
         case Fired():
             return nudges.fired(state, event, now, content)
         case Found():
-            turn = _found(state, event, now, content)
+            turn = FOUND[event.what](state, event, now, content)
         case _:
             turn = _hear(replace(state, heard_at=now), event, state, now, content)
     turn = _settle(turn, now, content)
@@ -102,15 +111,17 @@ def handle(state: State, event: AnyEvent, now: datetime, content: Content) -> Tu
 
 def _hear(state: State, event: AnyEvent, before: State, now: datetime, content: Content) -> Turn:
     """What somebody said, pressed or sent."""
+    if before.heard_at is None:  # whatever it was: the notice comes first
+        return Turn(state)
+    silent = before.welcomed and not before.stopped and now - before.heard_at >= SILENCE
+    word = _word(event, content)
+    if silent and word == "start":
+        return Turn(state.aside("return"))
+    if word:
+        return reserved.heard(state, word, now, content)
     match event:
-        case _ if before.heard_at is None:  # whatever it was: the notice comes first
-            return reserved.started(state, True, content)
-        case Started():
-            return reserved.started(state, False, content)
         case Pressed(stamp="*"):
             return reserved.standing(state, event.choice, now, content)
-        case Said(text=text) if word := reader(content).reserved_word(text):
-            return reserved.heard(state, word, now, content)
         case Said(at=at) if at and state.asked_at and at < state.asked_at - LATE:
             return Turn(state, (tell(state, content, "late"),))
     ask = _open(state, now, content)
@@ -118,12 +129,31 @@ def _hear(state: State, event: AnyEvent, before: State, now: datetime, content: 
         if event.stamp != str(state.stamp) or event.choice not in {c.id for c in ask.choices}:
             return Turn(state, (tell(state, content, "old_button"),))
         return _answer(state, Chose(event.choice), now, content)
-    chosen = reader(content).choice(event.text, ask.choices) if isinstance(event, Said) else None
+    chosen = _chosen(event, ask, content)
     if chosen is not None:
         return _answer(state, Chose(chosen), now, content)
-    if before.welcomed and before.heard_at and now - before.heard_at >= SILENCE:
+    if silent:
         return Turn(state.aside("return"))
     return _free(state, event, ask, now, content)
+
+
+def _word(event: AnyEvent, content: Content) -> str | None:
+    """The reserved word that an event is, if it is one."""
+    match event:
+        case Started():
+            return "start"
+        case Pressed(stamp="*", choice=choice) if choice in content.words.reserved:
+            return choice
+        case Said(text=text):
+            return reader(content).reserved_word(text)
+    return None
+
+
+def _chosen(event: AnyEvent, ask: Ask, content: Content) -> str | None:
+    """The choice that typed words mean."""
+    if not isinstance(event, Said):
+        return None
+    return reader(content).choice(event.text, ask.choices, own_words=ask.writes)
 
 
 def _free(state: State, event: AnyEvent, ask: Ask, now: datetime, content: Content) -> Turn:
@@ -153,15 +183,9 @@ def _answer(state: State, answer: Chose | Wrote | Showed, now: datetime, content
         return _gone(state, content)
 
 
-def _found(state: State, event: Found, now: datetime, content: Content) -> Turn:
-    hear = _flow(state).found
-    assert hear is not None, f"{state.floor.flow} asked nothing, but was told {event.what}"
-    return hear(state, event, now, content)
-
-
 def _gone(state: State, content: Content) -> Turn:
     """The lesson or question somebody stood on was taken away: start from a safe place."""
-    home_again = replace(state, paused=None).at("home")
+    home_again = replace(state, paused=()).at("home")
     return Turn(home_again, (tell(state, content, "content_gone"),))
 
 
@@ -227,8 +251,16 @@ def _ask(before: State, turn: Turn, now: datetime, content: Content) -> Turn:
     state = turn.state
     if state.floor != before.floor or not state.stamp:
         state = replace(state, stamp=state.stamp + 1, tries=0, asked_at=now)
+    elif turn.replies and ask.again and _still_seen(before, state, now):
+        ask = replace(ask, text=ask.again, title="")
     question = _render(state, ask, content)
     return Turn(state, (*turn.replies, question), turn.effects)
+
+
+def _still_seen(before: State, state: State, now: datetime) -> bool:
+    """The question stands a few messages above, in the same language."""
+    asked = state.asked_at
+    return asked is not None and now - asked < RECENT and state.lang == before.lang
 
 
 def _render(state: State, ask: Ask, content: Content) -> Reply:

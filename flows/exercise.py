@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from content.schema import Content, Exercise, area_of
-from flows.speech import choices, say, tell
+from flows.speech import choices, put_off, say, tell
 from flows.types import Answer, Ask, Chose, Flow, Record, State, Turn
 
 
@@ -43,7 +43,9 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
         check=exercise.check.of(state.lang),
         source=exercise.source.title,
     )
-    return Ask(text, choices(state, content, "did", "stuck", "other_exercise", "later"))
+    again = say(state, content, "exercise_again", title=exercise.title.of(state.lang))
+    buttons = choices(state, content, "did", "stuck", "other_exercise", "later")
+    return Ask(text, buttons, again=again)
 
 
 def answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
@@ -61,7 +63,7 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
             other = _next(state, area_of(exercise), content, exercise)
             return Turn(state.move("task", exercise=other.id))
         case _:
-            return Turn(state.back(), (tell(state, content, "exercise_later"),))
+            return put_off(state, content, "exercise_later")
 
 
 def done(state: State, content: Content) -> bool:

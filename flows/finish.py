@@ -6,12 +6,11 @@ from msgspec.structs import replace
 
 from content.schema import Content
 from flows.calendar import local
-from flows.speech import choices, say, tell
+from flows.speech import choices, put_off, say
 from flows.text import long_date
 from flows.types import (
     Answer,
     Ask,
-    Choice,
     Chose,
     Flow,
     Found,
@@ -35,20 +34,22 @@ def begin(state: State, now: datetime, content: Content) -> Turn:
 
 
 def ask(state: State, now: datetime, content: Content) -> Ask:
-    ids = ("same_name", "later") if state.name else ("later",)
-    text = say(state, content, "finish_name" if not state.name else "finish_same", name=state.name)
-    return Ask(text, choices(state, content, *ids), writes=True)
+    if not state.name.text:
+        text = say(state, content, "finish_name")
+        return Ask(text, choices(state, content, "later"), writes=True)
+    text = say(state, content, "finish_same", name=state.name.text)
+    return Ask(text, choices(state, content, "same_name", "later"), writes=True)
 
 
 def answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
     match answer:
-        case Wrote(text=text):
+        case Wrote(text, message):
             name = " ".join(text.split())[:LONGEST]
-            return _certify(replace(state, name=name), name, now, content)
+            return _certify(replace(state, name=Wrote(name, message)), name, now, content)
         case Chose("same_name"):
-            return _certify(state, state.name, now, content)
+            return _certify(state, state.name.text, now, content)
         case _:
-            return Turn(state.back(), (tell(state, content, "see_you"),))
+            return put_off(state, content)
 
 
 def _certify(state: State, name: str, now: datetime, content: Content) -> Turn:
@@ -75,14 +76,14 @@ def _certify(state: State, name: str, now: datetime, content: Content) -> Turn:
 
 
 def found(state: State, found: Found, now: datetime, content: Content) -> Turn:
-    """`data` is what was printed, with `code`, `verify` and, where it can be had, `pdf`."""
-    printed = found.data
-    text = say(state, content, "certified", code=printed["code"], verify=printed["verify"])
-    links: tuple[Choice, ...] = ()
-    if printed["pdf"]:
-        links = (Choice("pdf", say(state, content, "choice_pdf"), url=printed["pdf"]),)
+    """`data` is what was printed, with its `code`."""
+    verify = f"{content.public_url}/verify/{found.data['code']}"
+    printed = {**found.data, "verify": verify}
+    text = say(state, content, "certified", code=printed["code"])
+    if content.public_url:
+        text += "\n" + say(state, content, "certified_links", verify=verify)
     alt = "\n".join([printed["title"], printed["name"], printed["body"], *printed["areas"]])
-    reply = Reply(text, links, picture=Picture("certificate", printed, alt))
+    reply = Reply(text, picture=Picture("certificate", printed, alt))
     state = state.walk(certificate=printed["code"]).back()
     return Turn(state, (reply,), (Record("certified", {"round": state.journey.number}),))
 
@@ -91,4 +92,4 @@ def done(state: State, content: Content) -> bool:
     return bool(state.journey.certificate)
 
 
-FLOW = Flow(begin, ask, answer, found, done)
+FLOW = Flow(begin, ask, answer, done=done)

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from content.schema import Content
 from flows import steps
-from flows.speech import choices, say, tell
+from flows.speech import choices, put_off, say, tell
 from flows.types import Answer, Ask, Chose, Flow, Journey, Record, State, Turn
 
 
@@ -15,33 +15,35 @@ def begin(state: State, now: datetime, content: Content) -> Turn:
 
 
 def ask(state: State, now: datetime, content: Content) -> Ask:
+    go = steps.go_on(state, content)
+    if state.floor.place == "later":
+        text = say(state, content, state.floor.note["says"])
+        return Ask(text, (go, *choices(state, content, "menu")))
+    buttons = (go, *choices(state, content, "progress", "menu", "later"))
     here = steps.current(state, content)
-    listing = steps.listing(state, content)
     if here is None:
-        text = say(state, content, "home_done", n=state.journey.number, steps=listing)
-        title = say(state, content, "home_done_title")
-    else:
-        step, activity = here
-        title = say(
-            state,
-            content,
-            "home_title",
-            n=steps.number(step.id, content),
-            of=len(content.method.steps),
-            name=step.name.of(state.lang),
-        )
-        text = say(
-            state,
-            content,
-            "home",
-            steps=listing,
-            task=step.task.of(state.lang),
-            next=say(state, content, "next_" + activity),
-        )
-    if not state.journey.baseline:  # said once more where the path begins
-        text += "\n\n" + content.method.label.of(state.lang)
-    buttons = (steps.go_on(state, content), *choices(state, content, "progress", "menu", "later"))
-    return Ask(text, buttons, title)
+        text = say(state, content, "home_done", n=state.journey.number)
+        again = say(state, content, "home_done_again")
+        return Ask(text, buttons, say(state, content, "home_done_title"), again)
+    step, activity = here
+    next_ = say(state, content, "next_" + activity)
+    title = say(
+        state,
+        content,
+        "home_title",
+        n=steps.number(step.id, content),
+        of=len(content.method.steps),
+        name=step.name.of(state.lang),
+    )
+    text = say(
+        state,
+        content,
+        "home",
+        steps=steps.bar(state, content),
+        task=step.task.of(state.lang),
+        next=next_,
+    )
+    return Ask(text, buttons, title, say(state, content, "home_again", next=next_))
 
 
 def answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
@@ -51,7 +53,7 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
         case Chose("menu"):
             return Turn(state.aside("menu"))
         case Chose("later"):
-            return Turn(state, (tell(state, content, "see_you"),))
+            return put_off(state, content)
         case _:
             return go(state, now, content)
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from content.schema import Content, Lesson, area_of
-from flows.speech import choices, say, tell
+from flows.speech import choices, put_off, say, tell
 from flows.types import (
     Answer,
     Ask,
@@ -127,7 +127,7 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
         case "intro", Chose("courses"):
             return Turn(state.move("courses"))
         case "intro", _:
-            return Turn(state.back(), (tell(state, content, "see_you"),))
+            return put_off(state, content)
         case "page", Chose("next"):
             return Turn(state.move("page", page=state.floor.note["page"] + 1))
         case "page", _:

@@ -27,7 +27,7 @@ def begin(state: State, now: datetime, content: Content) -> Turn:
 
 
 def found(state: State, found: Found, now: datetime, content: Content) -> Turn:
-    """`data` counts what is held: facts, messages, since when."""
+    """`data` counts what is held: facts, messages and photos."""
     return Turn(state.move("shown", held=found.data))
 
 
@@ -49,15 +49,16 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
         notice=state.notice or "–",
         dpo=content.dpo,
     )
-    allowed = state.consents.get("nudges", False)
+    allowed = state.consents.get("nudges", False) and not state.quiet
     switch = "nudges_off" if allowed else "nudges_on"
-    return Ask(text, choices(state, content, "back", switch, "full_notice", "erase"))
+    buttons = choices(state, content, "back", switch, "full_notice", "erase")
+    return Ask(text, buttons, again=say(state, content, "my_data_again"))
 
 
 def answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
     match answer:
         case Chose("nudges_on" | "nudges_off" as switch):
-            return _switch(state, switch == "nudges_on", now, content)
+            return remind(state, switch == "nudges_on", now, content)
         case Chose("full_notice"):
             return Turn(state, welcome.full_notice(state, content))
         case Chose("erase"):
@@ -71,14 +72,15 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
             return Turn(state.back())
 
 
-def _switch(state: State, on: bool, now: datetime, content: Content) -> Turn:
-    state = replace(state, consents={**state.consents, "nudges": on})
+def remind(state: State, on: bool, now: datetime, content: Content) -> Turn:
+    """Switch reminders on or off."""
+    state = replace(state, consents={**state.consents, "nudges": on}, quiet=False)
     fact = Record("consent", {"id": "nudges", "given": on, "notice": state.notice})
     line = tell(state, content, "nudges_on" if on else "nudges_off")
     return Turn(state, (line,), (fact, *study_timer(state, now)))
 
 
-FLOW = Flow(begin, ask, answer, found)
+FLOW = Flow(begin, ask, answer)
 
 
 def _erased_ask(state: State, now: datetime, content: Content) -> Ask:

@@ -45,7 +45,7 @@ def begin(state: State, now: datetime, content: Content) -> Turn:
     placed = by_roster(state.person, content)
     if placed is None:
         return Turn(state.move("ask", n=0), (tell(state, content, "placement_intro"),))
-    return _place(state, placed, content)
+    return _shown(place(state, placed, content))
 
 
 def ask(state: State, now: datetime, content: Content) -> Ask:
@@ -73,7 +73,7 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
         case _:
             return Ask(
                 say(state, content, "placement_ok"),
-                choices(state, content, "right", "why_group", "change_group", "second_group"),
+                choices(state, content, "right", "change_group", "second_group"),
             )
 
 
@@ -90,8 +90,6 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
     match state.floor.place, answer:
         case "ask", Chose(said):
             return _asked(state, said == "yes", content)
-        case "shown", Chose("why_group"):
-            return Turn(state, (explained(state, content),))
         case "shown", Chose("change_group"):
             return Turn(state.move("pick"))
         case "shown", Chose("second_group"):
@@ -112,16 +110,27 @@ def _asked(state: State, yes: bool, content: Content) -> Turn:
     n = state.floor.note["n"]
     questions = content.placement.questions
     if yes:
-        return _place(state, Placed(questions[n].group, (f"question:{n}",), "answers"), content)
+        placed = Placed(questions[n].group, (f"question:{n}",), "answers")
+        return _shown(place(state, placed, content))
     if n + 1 < len(questions):
         return Turn(state.move("ask", n=n + 1))
-    return _place(state, Placed(content.placement.fallback, ("fallback",), "answers"), content)
+    placed = Placed(content.placement.fallback, ("fallback",), "answers")
+    return _shown(place(state, placed, content))
 
 
-def _place(state: State, placed: Placed, content: Content) -> Turn:
-    state = replace(state, placed=placed).move("shown")
+def place(state: State, placed: Placed, content: Content) -> Turn:
+    """Put somebody into a group, and say why; a second role stays."""
+    second = state.placed.secondary if state.placed else ""
+    if second and second != placed.group:
+        placed = replace(placed, secondary=second)
+    state = replace(state, placed=placed)
     fact = Record("placed", {"group": placed.group, "by": placed.by, "because": placed.because})
     return Turn(state, (explained(state, content),), (fact,))
+
+
+def _shown(turn: Turn) -> Turn:
+    """The explanation that was just given can be objected to."""
+    return replace(turn, state=turn.state.move("shown"))
 
 
 def explained(state: State, content: Content) -> Reply:
@@ -150,10 +159,10 @@ def _reason(reason: str, state: State, content: Content) -> str:
     kind, _, at = reason.partition(":")
     if kind == "roster":
         rule = content.placement.roster_rules[int(at)]
-        title = state.person.title if state.person else ""
-        return say(
-            state, content, "because_roster", title=title, because=rule.because.of(state.lang)
-        )
+        because = rule.because.of(state.lang)
+        if state.person is None or not state.person.title:
+            return because
+        return say(state, content, "because_roster", title=state.person.title, because=because)
     if kind == "question":
         return content.placement.questions[int(at)].because.of(state.lang)
     if kind == "learner":
@@ -166,7 +175,8 @@ def _corrected(state: State, group: str, content: Content) -> Turn:
     before = state.placed
     assert before is not None
     contested = before.contested or before.by == "roster"
-    placed = Placed(group, ("learner",), "learner", before.secondary, contested)
+    second = before.secondary if before.secondary != group else ""
+    placed = Placed(group, ("learner",), "learner", second, contested)
     fact = Record("placed", {"group": group, "by": "learner", "was": before.group})
     state = replace(state, placed=placed)
     if contested:

@@ -1,6 +1,5 @@
 """A small personal plan: one to three areas, a task at work to improve, days and a time."""
 
-import re
 from datetime import datetime, timedelta
 
 from msgspec import convert, to_builtins
@@ -10,7 +9,7 @@ from flows import ability
 from flows.calendar import local
 from flows.speech import bullets, choices, reader, say, tell
 from flows.study import study_timer
-from flows.text import THAI_DIGITS, fold, long_date
+from flows.text import long_date
 from flows.types import (
     Answer,
     Ask,
@@ -31,7 +30,6 @@ PACE = timedelta(days=14)
 DAYS = {"mwf": (0, 2, 4), "tt": (1, 3), "daily": (0, 1, 2, 3, 4), "wed": (2,)}
 TIMES = {"t0900": 9 * 60, "t1230": 12 * 60 + 30, "t1500": 15 * 60, "t1600": 16 * 60}
 EARLIEST, LATEST = 8 * 60, 18 * 60
-_CLOCK = re.compile(r"(\d{1,2})(?:[:.](\d{2}))?(?!\d)")
 
 
 def begin(state: State, now: datetime, content: Content) -> Turn:
@@ -131,40 +129,37 @@ def _chose_area(state: State, area: str, content: Content) -> Turn:
 
 
 def _chose_days(state: State, answer: Answer, content: Content) -> Turn:
-    days = DAYS[answer.id] if isinstance(answer, Chose) else _read_days(answer, content)
+    days = _days(answer, content)
     if not days:
         return Turn(state, (tell(state, content, "plan_days_unclear"),))
     return Turn(state.move("time", days=list(days)))
 
 
-def _read_days(answer: Answer, content: Content) -> tuple[int, ...]:
-    text = fold(answer.text) if isinstance(answer, Wrote) else ""
-    found = set()
-    # longest first: one day's name is the beginning of another's
-    ways = sorted(
-        ((fold(way), day) for day, ways in enumerate(content.words.weekdays) for way in ways),
-        key=lambda way: -len(way[0]),
-    )
-    for way, day in ways:
-        if way in text:
-            found.add(day)
-            text = text.replace(way, " ")
-    return tuple(sorted(found))
+def _days(answer: Answer, content: Content) -> tuple[int, ...]:
+    match answer:
+        case Chose(id):
+            return DAYS[id]
+        case Wrote(text):
+            return reader(content).days(text)
+        case _:
+            return ()
 
 
 def _chose_time(state: State, answer: Answer, content: Content) -> Turn:
-    minute = TIMES[answer.id] if isinstance(answer, Chose) else _read_time(answer)
+    minute = _minute(answer, content)
     if minute is None or not EARLIEST <= minute <= LATEST:
         return Turn(state, (tell(state, content, "plan_time_unclear"),))
     return Turn(state.move("confirm", minute=minute))
 
 
-def _read_time(answer: Answer) -> int | None:
-    text = answer.text.translate(THAI_DIGITS) if isinstance(answer, Wrote) else ""
-    found = _CLOCK.search(text)
-    if not found or int(found[2] or 0) > 59:
-        return None
-    return int(found[1]) * 60 + int(found[2] or 0)
+def _minute(answer: Answer, content: Content) -> int | None:
+    match answer:
+        case Chose(id):
+            return TIMES[id]
+        case Wrote(text):
+            return reader(content).minute(text)
+        case _:
+            return None
 
 
 def _draft(state: State, now: datetime) -> Plan:

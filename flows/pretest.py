@@ -4,7 +4,7 @@ from datetime import datetime
 
 from content.schema import Area, Content
 from flows import ability, items
-from flows.speech import bullets, choices, say, tell
+from flows.speech import bullets, choices, put_off, say
 from flows.types import (
     Answer,
     Ask,
@@ -62,7 +62,7 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
     assert isinstance(answer, Chose)
     if state.floor.place == "intro":
         if answer.id == "later":
-            return Turn(state.back(), (tell(state, content, "see_you"),))
+            return put_off(state, content)
         return Turn(start(state, content, ()))
     state, fact = take(state, answer, "pretest", now, content)
     if len(state.floor.note["answers"]) < total(content):

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from content.schema import Content
 from flows import items
-from flows.speech import choices, say, tell
+from flows.speech import choices, put_off, say, tell
 from flows.types import (
     Answer,
     Ask,
@@ -65,7 +65,7 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
         case "failed", "relearn":
             return Turn(state.at("lesson", area=state.floor.note["area"]))
         case (("intro" | "failed"), _):
-            return Turn(state.back(), (tell(state, content, "see_you"),))
+            return put_off(state, content)
         case _:
             return _answered(state, answer, now, content)
 

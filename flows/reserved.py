@@ -6,8 +6,8 @@ from typing import Any
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from content.schema import Content
-from flows import nudges, placement, steps
+from content.schema import Content, Lang
+from flows import home, mydata, nudges, placement, steps
 from flows.speech import choices, say, tell
 from flows.study import study_timer
 from flows.types import (
@@ -42,7 +42,13 @@ def heard(state: State, word: str, now: datetime, content: Content) -> Turn:
         case "resume":
             return _resume(state, now, content)
         case "language":
-            return _switch(state, content)
+            return _switch(state, "en" if state.lang == "th" else "th", content)
+        case "thai":
+            return _switch(state, "th", content)
+        case "english":
+            return _switch(state, "en", content)
+        case "go":
+            return _go(state, now, content)
         case "my_data":
             return Turn(state.aside("mydata"))
         case "erase":
@@ -50,27 +56,34 @@ def heard(state: State, word: str, now: datetime, content: Content) -> Turn:
         case "ask_hr":
             return Turn(state.aside("askhr"))
         case "start":
-            return started(state, False, content)
+            return _started(state, content)
         case _:
             raise ValueError(f"no such reserved word: {word}")
 
 
 def standing(state: State, choice: str, now: datetime, content: Content) -> Turn:
-    """A button that is good at any time: a reserved word, or the answer to a request."""
-    if choice in content.words.reserved:
-        return heard(state, choice, now, content)
-    if choice == "go":
-        return Turn(state) if not state.stopped else _resume(state, now, content)
-    if ":" in choice:
-        return nudges.confirmed(state, choice, content)
-    return Turn(state, (tell(state, content, "old_button"),))
+    """A button that is good at any time, beside those that are reserved words."""
+    if choice == "nudges_on":
+        return mydata.remind(state, True, now, content)
+    return nudges.confirmed(state, choice, content)
 
 
-def started(state: State, first: bool, content: Content) -> Turn:
+def _started(state: State, content: Content) -> Turn:
     """The chat was opened: a greeting, and wherever the learner was."""
-    if first or state.stopped or not state.notice:
-        return Turn(state)  # the notice, which greets, comes before anything else
+    if state.stopped or not state.notice:
+        return Turn(state)  # the notice greets by itself
     return Turn(state, (tell(state, content, "hello_again"),))
+
+
+def _go(state: State, now: datetime, content: Content) -> Turn:
+    """Go on: back to what was open, and from between two activities into the next."""
+    if state.stopped:
+        return _resume(state, now, content)
+    if state.floor.side:
+        return Turn(state.back())
+    if state.floor.flow == "home" and steps.current(state, content):
+        return home.go(state, now, content)
+    return Turn(state)
 
 
 def _why_group(state: State, content: Content) -> Turn:
@@ -87,11 +100,11 @@ def unsend(state: State, event: Unsent) -> Turn:
     plan = state.journey.plan
     if plan is not None and plan.task.message == event.message:
         state = state.walk(plan=replace(plan, task=Wrote("")))
-    floors = {
-        "floor": _scrubbed(state.floor, event.message),
-        "paused": state.paused and _scrubbed(state.paused, event.message),
-    }
-    return Turn(replace(state, **floors), (), (Forget(event.message),))
+    if state.name.message == event.message:
+        state = replace(state, name=Wrote(""))
+    floor = _scrubbed(state.floor, event.message)
+    paused = tuple(_scrubbed(floor, event.message) for floor in state.paused)
+    return Turn(replace(state, floor=floor, paused=paused), (), (Forget(event.message),))
 
 
 def _scrubbed(floor: Floor, message: str) -> Floor:
@@ -119,7 +132,7 @@ def _stop(state: State, content: Content) -> Turn:
 def _resume(state: State, now: datetime, content: Content) -> Turn:
     if not state.stopped:
         return Turn(state, (tell(state, content, "hello_again"),))
-    state = replace(state.back(), stopped=False)
+    state = replace(state, stopped=False, quiet=False).back()
     timers = study_timer(state, now)
     return Turn(state, (tell(state, content, "resumed"),), (*timers, Record("resumed")))
 
@@ -137,11 +150,9 @@ STOPPED = Flow(
 )
 
 
-def _switch(state: State, content: Content) -> Turn:
-    state = replace(state, lang="en" if state.lang == "th" else "th")
-    return Turn(
-        state, (tell(state, content, "language"),), (Record("language", {"to": state.lang}),)
-    )
+def _switch(state: State, lang: Lang, content: Content) -> Turn:
+    state = replace(state, lang=lang)
+    return Turn(state, (tell(state, content, "language"),), (Record("language", {"to": lang}),))
 
 
 # --- the menu ------------------------------------------------------------------------
@@ -155,13 +166,13 @@ def _menu_begin(state: State, now: datetime, content: Content) -> Turn:
 
 
 def _menu_ask(state: State, now: datetime, content: Content) -> Ask:
-    ids = ["continue", "progress"]
-    if state.welcomed:
+    ids = ["resume" if state.stopped else "continue", "progress"]
+    if state.welcomed and not state.stopped:
         ids += [activity for activity in LATER if state.journey.plan or activity == "apply"]
         ids += ["why_group"] if state.placed else []
         ids += [] if state.person else ["claim"]
-        ids += ["my_data", "ask_hr"]
-    ids += ["language", "help", "stop"]
+    ids += ["my_data", "ask_hr"] if state.welcomed else []
+    ids += ["language", "help"] + ([] if state.stopped else ["stop"])
     return Ask(
         say(state, content, "menu"),
         choices(state, content, *ids),
@@ -175,7 +186,7 @@ def _menu_answer(state: State, answer: Answer, now: datetime, content: Content) 
         case "continue":
             return Turn(state.back())
         case "plan" | "lesson" | "apply" | "claim" as flow:
-            return Turn(state.aside(flow))
+            return Turn(state.at(flow))
         case word:
             turn = heard(state, word, now, content)
             # words that only say something leave no menu standing behind them
@@ -194,21 +205,27 @@ def _return_begin(state: State, now: datetime, content: Content) -> Turn:
 
 
 def _return_ask(state: State, now: datetime, content: Content) -> Ask:
-    assert state.paused is not None
-    where = say(state, content, "where_" + state.paused.flow)
-    text = say(state, content, "welcome_back", where=where)
+    text = say(state, content, "welcome_back", where=_where(state, content))
     return Ask(text, choices(state, content, "continue", "restart", "menu"))
 
 
+def _where(state: State, content: Content) -> str:
+    """Where somebody was before the silence, in one line."""
+    flow, here = state.paused[-1].flow, steps.current(state, content)
+    if flow == "home" and here is None:
+        return say(state, content, "where_home_done")
+    next_ = say(state, content, "next_" + here[1]) if here else ""
+    return say(state, content, "where_" + flow, next=next_)
+
+
 def _return_answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
-    assert state.paused is not None
     match answer:
         case Chose("continue"):
-            return Turn(state.back())
+            return _go(state.back(), now, content)
         case Chose("restart"):
-            return Turn(replace(state, floor=Floor(state.paused.flow), paused=None))
+            return Turn(state.at(state.paused[-1].flow))
         case _:
-            return Turn(state.at("menu"))
+            return Turn(state.aside("menu"))
 
 
 RETURN = Flow(_return_begin, _return_ask, _return_answer)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from content.schema import Content
 from flows import ability, pretest
-from flows.speech import bullets, choices, say, tell
+from flows.speech import bullets, choices, put_off, say
 from flows.types import (
     Answer,
     Ask,
@@ -52,7 +52,7 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
     assert isinstance(answer, Chose)
     match state.floor.place, answer.id:
         case "intro", "later":
-            return Turn(state.back(), (tell(state, content, "see_you"),))
+            return put_off(state, content)
         case "intro", _:
             return Turn(pretest.start(state, content, _asked_before(state)))
         case "series", _:
@@ -62,8 +62,7 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
         case _:
             fact = Record("acknowledged", {"round": state.journey.number})
             state = state.walk(acknowledged=True)
-            # from here the path leads on to the certificate
-            return Turn(state.back(), (), (fact,))
+            return Turn(state.at("finish"), (), (fact,))
 
 
 def _asked_before(state: State) -> tuple[str, ...]:

@@ -3,8 +3,8 @@
 from functools import lru_cache
 
 from content.schema import Content
-from flows.text import Reader
-from flows.types import Choice, Json, Reply, State
+from flows.reading import Reader
+from flows.types import Choice, Json, Reply, State, Turn
 
 
 def say(state: State, content: Content, key: str, **slots: Json) -> str:
@@ -22,6 +22,13 @@ def choices(state: State, content: Content, *ids: str) -> tuple[Choice, ...]:
     """Buttons whose labels are the sentences `choice_<id>`."""
     labels = content.copy_[state.lang]
     return tuple(Choice(id, labels["choice_" + id]) for id in ids)
+
+
+def put_off(state: State, content: Content, key: str = "see_you") -> Turn:
+    """Not now: back to what was paused, or a rest that shows the way on."""
+    if state.paused:
+        return Turn(state.back(), (tell(state, content, key),))
+    return Turn(state.at("home", "later", says=key))
 
 
 def bullets(lines: list[str]) -> str:

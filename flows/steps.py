@@ -85,6 +85,14 @@ def listing(state: State, content: Content) -> str:
     )
 
 
+def bar(state: State, content: Content) -> str:
+    """The same in one line, without names; where a round begins, in full."""
+    if not state.journey.baseline:
+        return listing(state, content) + "\n\n" + content.method.label.of(state.lang)
+    labels = content.copy_[state.lang]
+    return "".join(labels["bar_" + mark] for _, mark in marks(state, content))
+
+
 def picture(state: State, content: Content) -> Picture:
     labels = content.copy_[state.lang]
     data = {

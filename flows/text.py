@@ -1,129 +1,18 @@
-"""Reading and cutting Thai: what an answer means, where a long text may break, dates as read."""
+"""Cutting Thai where a message must end, and dates as they are read."""
 
-import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
-from difflib import SequenceMatcher
-from functools import lru_cache
 
-from content.schema import Lang, Words
-from flows.types import Choice
+from content.schema import Lang
 
 THAI_DIGITS = {0x0E50 + digit: str(digit) for digit in range(10)}
-_INVISIBLE = dict.fromkeys([0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD])
-_NIKHAHIT_AA = "\u0e4d\u0e32"
-_SARA_AM = "\u0e33"
-_NOT_LETTERS = re.compile(r"[^\w\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]+|_")
-_REPEATED = re.compile(r"(.)\1{2,}")
-CLOSE = 0.84
-"""How alike a typed answer and an option must be to be taken for the same."""
 
 
 def clean(text: str) -> str:
     """Without NUL and lone surrogates, which no database keeps, and with one kind of newline."""
     text = text.replace("\x00", "").replace("\r\n", "\n")
     return text.encode("utf-8", "ignore").decode("utf-8")
-
-
-@lru_cache(maxsize=4096)
-def fold(text: str) -> str:
-    """What is left when spelling of no meaning is taken away: case, spaces, marks of emphasis,
-    Thai digits, doubled vowels. Never NFKC: it would take SARA AM apart."""
-    text = unicodedata.normalize("NFC", text.translate(_INVISIBLE)).lower()
-    text = text.replace(_NIKHAHIT_AA, _SARA_AM).replace("\u0e40\u0e40", "\u0e41")
-    text = _NOT_LETTERS.sub("", text.translate(THAI_DIGITS))
-    return _REPEATED.sub(r"\1", text)
-
-
-def bare(text: str, particles: Sequence[str]) -> str:
-    """Folded, and without the polite particles at its end."""
-    folded, before = fold(text), ""
-    ends = [fold(particle) for particle in particles]
-    while folded != before:
-        before = folded
-        for end in ends:
-            if folded.endswith(end) and len(folded) > len(end):
-                folded = folded[: -len(end)]
-    return folded
-
-
-class Reader:
-    """Understands short answers by the words of `content/words.toml`; made once, at start."""
-
-    def __init__(self, words: Words) -> None:
-        self.particles = words.particles
-        self.reserved = {fold(way): word for word, ways in words.reserved.items() for way in ways}
-        self.letters = {fold(letter): i for i, letter in enumerate(words.letters)}
-        self.letters |= {chr(ord("a") + i): i for i in range(len(words.letters))}
-        self.yes = {fold(way) for way in words.yes}
-        self.no = {fold(way) for way in words.no}
-        self.weekdays = words.weekdays
-        self.prefixes = tuple(fold(way) for way in words.prefixes)
-
-    def reserved_word(self, text: str) -> str | None:
-        """The reserved word that this message is, if it is nothing else."""
-        if len(text) > 60:
-            return None
-        return self.reserved.get(fold(text)) or self.reserved.get(bare(text, self.particles))
-
-    def choice(self, text: str, choices: Sequence[Choice]) -> str | None:
-        """The id of the choice that a typed answer means: by its text, number or letter."""
-        choices = [choice for choice in choices if not choice.url]
-        folded = bare(text, self.particles)
-        if not folded or len(text) > 400:
-            return None
-        return (
-            _same(folded, choices)
-            or self._counted(folded, choices)
-            or self._yes_or_no(folded, choices)
-            or _part(folded, choices)
-            or _close(folded, choices)
-        )
-
-    def day_names(self, days: Sequence[int], lang: Lang) -> str:
-        """Names of weekdays, Monday = 0."""
-        return ", ".join(self.weekdays[day][lang == "en"] for day in days)
-
-    def _counted(self, folded: str, choices: Sequence[Choice]) -> str | None:
-        for prefix in self.prefixes:
-            if folded.startswith(prefix) and len(folded) > len(prefix):
-                folded = folded[len(prefix) :]
-        at = int(folded) - 1 if folded.isdecimal() and len(folded) < 3 else None
-        if at is None:
-            at = self.letters.get(folded)
-        return choices[at].id if at is not None and 0 <= at < len(choices) else None
-
-    def _yes_or_no(self, folded: str, choices: Sequence[Choice]) -> str | None:
-        meant = "yes" if folded in self.yes else "no" if folded in self.no else None
-        return meant and next((c.id for c in choices if c.id.partition("_")[0] == meant), None)
-
-
-def _wordings(choice: Choice) -> tuple[str, ...]:
-    return tuple(fold(way) for way in (choice.says, choice.label) if way)
-
-
-def _same(folded: str, choices: Sequence[Choice]) -> str | None:
-    return next((c.id for c in choices if folded in _wordings(c)), None)
-
-
-def _part(folded: str, choices: Sequence[Choice]) -> str | None:
-    if len(folded) < 3:
-        return None
-    hits = [c.id for c in choices if any(folded in way for way in _wordings(c))]
-    return hits[0] if len(hits) == 1 else None
-
-
-def _close(folded: str, choices: Sequence[Choice]) -> str | None:
-    if len(folded) < 4:
-        return None
-
-    def likeness(choice: Choice) -> float:
-        return max(SequenceMatcher(None, folded, way).ratio() for way in _wordings(choice))
-
-    ranked = sorted(((likeness(c), c.id) for c in choices if _wordings(c)), reverse=True)
-    clear = len(ranked) == 1 or (len(ranked) > 1 and ranked[0][0] - ranked[1][0] > 0.05)
-    return ranked[0][1] if ranked and ranked[0][0] >= CLOSE and clear else None
 
 
 # --- cutting -------------------------------------------------------------------------

@@ -117,6 +117,8 @@ class Ask(Struct, frozen=True):
     text: str
     choices: tuple[Choice, ...] = ()
     title: str = ""
+    again: str = ""
+    """What is asked instead, where the text is long and was read a moment ago."""
     writes: bool = False
     """Free text is an answer."""
     shows: bool = False
@@ -278,6 +280,8 @@ class Floor(Struct, frozen=True, omit_defaults=True):
     flow: str
     place: str = ""
     note: dict[str, Json] = {}
+    side: bool = False
+    """Spoken beside the path: nothing to come back to when something else begins."""
 
 
 class State(Struct, frozen=True, omit_defaults=True):
@@ -287,8 +291,8 @@ class State(Struct, frozen=True, omit_defaults=True):
     """Fixed for life; every shuffle is drawn from it, so any attempt can be rebuilt."""
     lang: Lang = "th"
     floor: Floor = Floor("welcome", "notice")
-    paused: Floor | None = None
-    """Where to go back to when a side conversation ends."""
+    paused: tuple[Floor, ...] = ()
+    """Where to go back to when something ends, the latest last."""
     stamp: int = 0
     """The number of the open question: a button of another number is old."""
     tries: int = 0
@@ -299,28 +303,39 @@ class State(Struct, frozen=True, omit_defaults=True):
     notice: str = ""
     consents: dict[str, bool] = {}
     person: Person | None = None
-    name: str = ""
+    name: Wrote = Wrote("")
+    """What a guest wants to be called on a certificate."""
+    quiet: bool = False
+    """Reminders have ended because nobody answered them."""
     placed: Placed | None = None
     journey: Journey = field(default_factory=Journey)
     seen: dict[str, int] = {}
     """How often each question was asked, by its id."""
 
     def at(self, flow: str, place: str = "", **note: Json) -> "State":
-        """The same learner with another flow on the floor."""
-        return replace(self, floor=Floor(flow, place, note))
+        """The same learner with another flow on the floor. A flow is under way only once."""
+        paused = tuple(floor for floor in self.paused if floor.flow != flow)
+        return replace(self, floor=Floor(flow, place, note), paused=paused)
 
     def move(self, place: str, **note: Json) -> "State":
         """The same flow at another of its questions, with more jotted down."""
-        return replace(self, floor=Floor(self.floor.flow, place, {**self.floor.note, **note}))
+        return replace(
+            self, floor=replace(self.floor, place=place, note={**self.floor.note, **note})
+        )
 
     def aside(self, flow: str, place: str = "", **note: Json) -> "State":
-        """A side conversation: `back` returns to what has the floor now."""
-        paused = self.floor if self.paused is None else self.paused
-        return replace(self, floor=Floor(flow, place, note), paused=paused)
+        """A side conversation: `back` returns to what has the floor now, unless it is one, too."""
+        paused = self.paused if self.floor.side else (*self.paused, self.floor)
+        return replace(self, floor=Floor(flow, place, note, side=True), paused=paused)
 
     def back(self) -> "State":
-        """End what has the floor: return to what was paused, or rest between activities."""
-        return replace(self, floor=self.paused or Floor("home"), paused=None)
+        """End what has the floor: return to what was paused, or rest between activities.
+        Whoever has stopped stays stopped until they come back."""
+        if self.stopped:
+            return replace(self, floor=Floor("stopped", "stopped", side=True))
+        if not self.paused:
+            return replace(self, floor=Floor("home"))
+        return replace(self, floor=self.paused[-1], paused=self.paused[:-1])
 
     def walk(self, **changes: Json) -> "State":
         """The same learner with something changed in this round's journey."""
@@ -339,14 +354,12 @@ class Flow(Struct, frozen=True):
     """One kind of conversation, as plain functions of the state.
 
     `begin` takes the floor; `ask` renders the open question again from the state alone;
-    `answer` hears an answer to it; `found` hears what a `Look` brought; `done` tells
-    whether an activity is finished in this round.
+    `answer` hears an answer to it; `done` tells whether an activity is finished in this round.
     """
 
     begin: Callable[[State, datetime, Content], Turn]
     ask: Callable[[State, datetime, Content], Ask]
     answer: Callable[[State, Answer, datetime, Content], Turn]
-    found: Callable[[State, Found, datetime, Content], Turn] | None = None
     done: Callable[[State, Content], bool] | None = None
 
 
@@ -354,6 +367,8 @@ Registry = Mapping[str, Flow]
 
 SILENCE = timedelta(days=3)
 """After so long, somebody who comes back is told where they were."""
+RECENT = timedelta(minutes=30)
+"""A question asked so lately still stands above in the chat."""
 LATE = timedelta(minutes=2)
 """Text that much older than the open question was not meant for it."""
 

@@ -18,19 +18,19 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
         case "notice":
             notice = content.notice.short.of(state.lang).replace("{dpo}", content.dpo)
             text = say(state, content, "hello") + "\n\n" + notice.strip()
-            return Ask(text, choices(state, content, "agree", "full_notice", "language"))
-        case "consent":
+            buttons = choices(state, content, "agree", "full_notice", "language")
+            return Ask(text, buttons, again=say(state, content, "notice_again"))
+        case "consent" if consent := _consent(state, content):
             return Ask(
-                _consent(state, content).ask.of(state.lang),
-                choices(state, content, "yes_allow", "no_allow"),
+                consent.ask.of(state.lang), choices(state, content, "yes_allow", "no_allow")
             )
         case _:
             return Ask(say(state, content, "who"), choices(state, content, "claim", "guest"))
 
 
-def _consent(state: State, content: Content) -> Consent:
-    """The first extra that has not been asked about yet."""
-    return next(c for c in content.notice.consents if c.id not in state.consents)
+def _consent(state: State, content: Content) -> Consent | None:
+    """The first extra that has not been settled, here or among the learner's data."""
+    return next((c for c in content.notice.consents if c.id not in state.consents), None)
 
 
 def answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
@@ -44,7 +44,7 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
         case "notice", _:
             seen = Record("notice_seen", {"version": content.notice.version, "lang": state.lang})
             return _onward(replace(state, notice=content.notice.version), (), (seen,), content)
-        case "consent", given:
+        case "consent", ("yes_allow" | "no_allow") as given:
             return _consented(state, given == "yes_allow", content)
         case _, "claim":
             return Turn(_welcomed(state).at("claim"))
@@ -60,6 +60,7 @@ def full_notice(state: State, content: Content) -> tuple[Reply, ...]:
 
 def _consented(state: State, given: bool, content: Content) -> Turn:
     consent = _consent(state, content)
+    assert consent is not None
     state = replace(state, consents={**state.consents, consent.id: given})
     fact = Record("consent", {"id": consent.id, "given": given, "notice": state.notice})
     line = (consent.allowed if given else consent.declined).of(state.lang)
@@ -70,7 +71,7 @@ def _onward(
     state: State, replies: tuple[Reply, ...], facts: tuple[Record, ...], content: Content
 ) -> Turn:
     """The next thing that is not settled yet."""
-    if any(consent.id not in state.consents for consent in content.notice.consents):
+    if _consent(state, content):
         # each extra is a question of its own
         return Turn(state.move("consent", asked=len(state.consents)), replies, facts)
     if state.person is None:

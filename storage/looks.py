@@ -30,8 +30,6 @@ ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 CODE_LENGTH = 13
 """13 letters of 32 are 65 bits."""
 TRIES, TRIES_IN = 5, timedelta(hours=1)
-PUBLIC_URL = ""
-"""Where certificates can be checked; set once, at start, from the settings."""
 
 
 def claim(
@@ -105,7 +103,7 @@ def use(conn: Connection, learner_id: int, args: dict[str, Json], now: datetime)
         .values(learner_id=learner_id, at=now, kind="used_at_work", data=encode(args).decode())
         .returning(facts.c.id)
     ).scalar_one()
-    manager = manager_of(conn, learner_id) if args["askmanager_of"] else None
+    manager = manager_of(conn, learner_id) if args["ask_manager"] else None
     if manager is not None:
         data = {
             "use": fact_id,
@@ -205,7 +203,7 @@ def certificate(
         )
     ).first()
     if row is not None:
-        return {**decode(row.data), **_links(row.code)}
+        return {**decode(row.data), "code": grouped(row.code)}
     code = new_code()
     conn.execute(
         insert(certificates).values(
@@ -217,13 +215,7 @@ def certificate(
             data=encode(args["data"]).decode(),
         )
     )
-    return {**args["data"], **_links(code)}
-
-
-def _links(code: str) -> dict[str, Json]:
-    verify = f"{PUBLIC_URL}/verify/{grouped(code)}"
-    pdf = f"{verify}.pdf" if PUBLIC_URL.startswith("https://") else ""
-    return {"code": grouped(code), "verify": verify, "pdf": pdf}
+    return {**args["data"], "code": grouped(code)}
 
 
 def new_code() -> str:

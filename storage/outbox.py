@@ -9,7 +9,7 @@ from msgspec.json import Decoder
 from sqlalchemy import Connection, and_, bindparam, case, select, update
 
 from flows.types import Reply
-from storage.models import addresses, outbox, photos
+from storage.models import Moment, addresses, outbox, photos
 from storage.wire import Outcome, Request, Row
 
 _decode_request = Decoder(Request).decode
@@ -33,7 +33,7 @@ _FINISH = (
     .values(
         status=bindparam("new_status"),
         reason=bindparam("why"),
-        due=case((bindparam("waits") == 1, bindparam("next_due")), else_=outbox.c.due),
+        due=case((bindparam("waits") == 1, bindparam("next_due", type_=Moment)), else_=outbox.c.due),
         doubtful=case((bindparam("doubts") == 1, True), else_=outbox.c.doubtful),
         reply_token=case((bindparam("drops") == 1, ""), else_=outbox.c.reply_token),
         ended_at=bindparam("ended"),

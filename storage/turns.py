@@ -42,7 +42,7 @@ from storage.models import (
 from storage.wire import Incoming, Lane, Request, Row
 
 encode = Encoder().encode
-_decode_state = Decoder(State).decode
+decode_state = Decoder(State).decode
 
 Pack = Callable[[str, tuple[Reply, ...]], list[tuple[Reply, ...]]]
 """Cuts replies into platform requests, by the limits of a channel."""
@@ -172,13 +172,13 @@ def _locked(
         for row in conn.execute(_BY_ADDRESS, {"wanted": wanted}):
             who = by_id.get(row[0])
             if who is None:
-                who = by_id[row[0]] = Gathered(row[0], _decode_state(row[1]), row[2], row[3])
+                who = by_id[row[0]] = Gathered(row[0], decode_state(row[1]), row[2], row[3])
             who.reachable = who.reachable and row[6]
             found[(row[4], row[5])] = who
     if ids:
         for learner_id, stored, channel, address in conn.execute(_BY_ID, {"ids": ids}):
             known = by_id.get(learner_id)
-            new = Gathered(learner_id, _decode_state(stored), channel, address)
+            new = Gathered(learner_id, decode_state(stored), channel, address)
             found[learner_id] = known or new
     return found
 
@@ -195,8 +195,8 @@ def create(conn: Connection, channel: str, address: str, now: datetime, *, lang:
         update(learners).where(learners.c.id == learner_id).values(state=encode(state).decode())
     )
     new = {"channel": channel, "address": address, "learner_id": learner_id, "created_at": now}
-    made = conn.execute(insert_new(conn, addresses).values(new))
-    if made.rowcount:
+    made = insert_new(conn, addresses).values(new).returning(addresses.c.learner_id)
+    if conn.execute(made).first():
         return learner_id
     conn.execute(delete(learners).where(learners.c.id == learner_id))
     theirs = select(addresses.c.learner_id).where(
@@ -422,7 +422,7 @@ def park(
     conn: Connection,
     who: Gathered,
     incoming: Incoming,
-    error: Exception,
+    error: BaseException,
     now: datetime,
     content: Content,
     pack: Pack,
@@ -458,6 +458,29 @@ def park(
     for row, request, _ in _requests(who.id, to, incoming, "reply", sorry, now, pack):
         work.rows.append(row)
         work.queued.append(_as_row(row, request))
+
+
+def park_alone(
+    conn: Connection,
+    incoming: Incoming,
+    error: BaseException,
+    now: datetime,
+    content: Content,
+    pack: Pack,
+) -> Work:
+    """Park one event in a transaction of its own, after its turn was rolled back."""
+    people = gather(conn, [incoming], now)
+    work = Work()
+    if _seen(conn, [incoming]):
+        return work
+    _drop_fired(conn, [incoming])
+    key = {"channel": incoming.channel, "bot": incoming.bot, "event_id": incoming.event_id}
+    work.keys.append({**key, "at": now})
+    who = people.get(incoming.learner or (incoming.channel, incoming.address))
+    if who is not None:
+        park(conn, who, incoming, error, now, content, pack, work)
+    _apply(conn, (), work)
+    return work
 
 
 # --- apply ---------------------------------------------------------------------------

@@ -306,6 +306,13 @@ def test_long_labels_take_two_lines_and_stay_apart(labels):
     assert_apart(placed)
 
 
+@pytest.mark.parametrize("count", [9, 12])
+def test_full_names_of_areas_are_whole(count):
+    _, placed = layout((*LONG_TH, *SHORT_TH[:3])[:count])
+
+    assert all(label.whole for label in placed)
+
+
 def assert_apart(labels):
     for i, label in enumerate(labels):
         assert label.left >= -540
@@ -458,6 +465,10 @@ def test_wrapping_loses_nothing_and_keeps_to_the_width(text, width):
     assert "".join(lines).replace(" ", "") == line.replace(" ", "")
     assert all(measure(part, 32) <= width for part in lines)
     assert all(measure(part, 32) <= width for part in cut(words(line), 32, width, 2))
+
+
+def test_a_long_compound_may_break_between_its_two_words():
+    assert words("โปรแกรมประมวลผลคำ") == ["โปรแกรม", "ประมวลผล", "คำ"]
 
 
 def test_lettering_shrinks_before_words_are_dropped():

@@ -205,7 +205,7 @@ def test_wrong_method_is_told_in_json(chat: FakeChat, method: str, path: str) ->
     answer = browser(chat).request(method, path)
 
     assert answer.status_code == 405
-    assert answer.json() == {"error": "method_not_allowed"}
+    assert answer.json() == {"error": "method"}
     assert "allow" in answer.headers
 
 

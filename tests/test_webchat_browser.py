@@ -345,6 +345,7 @@ def test_words_of_the_page_follow_the_conversation(somchai: Page, chat: FakeChat
     say(somchai, "english")
 
     expect(somchai.locator("html")).to_have_attribute("lang", "en")
+    expect(somchai.locator("#log .day")).to_have_count(1)
     expect(somchai.locator("#text")).to_have_attribute(
         "placeholder", webchat.words("en")["placeholder"]
     )

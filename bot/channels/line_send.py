@@ -67,7 +67,7 @@ class LineSender:
         now = self._clock()
         by_reply = bool(row.reply_token and row.token_until and now < row.token_until)
         if row.reply_token and row.doubtful and not by_reply:
-            return Outcome("uncertain", "reply_token", doubtful=True)
+            return Outcome("uncertain", "interrupted", doubtful=True)
         if row.request.pictures:
             await self._show_loading(row.address)
         try:
@@ -102,6 +102,10 @@ class LineSender:
         if not data or len(data) > PHOTO:
             return Outcome("failed", "too_large" if data else "empty"), b""
         return outcome, bytes(data)
+
+    def lost(self, row: Row, now: datetime) -> Outcome:
+        """An attempt that nobody saw the end of: `send` knows what a doubtful row may do."""
+        return Outcome("retry", "lost", doubtful=True)
 
     async def bot_id(self) -> str:
         """Our own user id: a webhook's `destination` must be it."""

@@ -1,5 +1,6 @@
 """Making replies fit a platform: cut into pieces, never losing a word or a button."""
 
+import unicodedata
 from collections.abc import Iterator
 
 from msgspec.structs import replace
@@ -65,4 +66,7 @@ def clip(text: str, limit: int) -> str:
     """As much of a label as fits; content is checked at start-up, so this is the last resort."""
     if 2 * len(text) <= limit or utf16_len(text) <= limit:
         return text
-    return split(text, limit - 1)[0] + "\u2026"
+    kept = text.encode("utf-16-le")[: 2 * (limit - 1)].decode("utf-16-le", "ignore")
+    while kept and unicodedata.category(text[len(kept)])[0] == "M":  # its letter goes with it
+        kept = kept[:-1]
+    return kept + "\u2026"

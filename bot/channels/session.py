@@ -20,6 +20,8 @@ TIMEOUT = ClientTimeout(total=8, connect=3)
 """`connect` counts the wait for a free socket too, so `total` can only run out after the
 request has begun to leave: that is what tells "not sent" from "unknown"."""
 CONNECTIONS = 100
+IDLE = 10.0
+"""Well below what servers allow: a request on a connection just closed has an unknown fate."""
 
 _NOT_SENT = (ClientConnectorError, ClientHttpProxyError, ConnectionTimeoutError, InvalidURL)
 
@@ -29,7 +31,7 @@ def open_session(base: str, connections: int = CONNECTIONS) -> ClientSession:
     host = urlsplit(base).hostname or ""
     proxy = None if proxy_bypass(host) else getproxies().get(urlsplit(base).scheme)
     return ClientSession(
-        connector=TCPConnector(limit=connections, keepalive_timeout=30),
+        connector=TCPConnector(limit=connections, keepalive_timeout=IDLE),
         cookie_jar=DummyCookieJar(),
         timeout=TIMEOUT,
         proxy=proxy,

@@ -18,7 +18,6 @@ from bot.outcomes import Answered, Heard, Lost
 
 LARGEST = 20 * 1024 * 1024
 """What Telegram lets a bot download."""
-POOL = 100
 
 # at DEBUG it logs every message it sends, at ERROR every answer it cannot read
 logging.getLogger("telegram").setLevel(logging.CRITICAL)
@@ -50,7 +49,7 @@ class AiohttpRequest(BaseRequest):
 
     async def initialize(self) -> None:
         if self._session is None:
-            self._session = open_session(self._base, POOL)
+            self._session = open_session(self._base)
 
     async def shutdown(self) -> None:
         if self._session is not None:

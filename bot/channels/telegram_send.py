@@ -13,7 +13,7 @@ from bot.channels.keyboard import keyboard
 from bot.channels.parts import titled
 from bot.channels.session import TIMEOUT
 from bot.errors import SendError
-from bot.outcomes import Answered, Heard, Lost, judge
+from bot.outcomes import Answered, Heard, Lost, Way, judge
 from content.schema import LANGS, Menu
 from flows.types import Picture, Reply
 from storage.wire import Outcome, Row
@@ -68,7 +68,14 @@ class TelegramSender:
             await request.shutdown()
 
     async def send(self, row: Row) -> Outcome:
-        """Send one row: one message. The picture of a reply that cannot be drawn is left out."""
+        """Send one row: one message.
+
+        1. What nobody asked for and may have arrived is not sent again: Telegram knows no repeat.
+        2. A picture that cannot be drawn is left out, its words are sent.
+        3. Telegram is asked once; how that counts is decided by the table.
+        """
+        if row.doubtful and row.lane != "reply":
+            return Outcome("uncertain", "interrupted", doubtful=True)
         if len(row.request.replies) != 1:
             return Outcome("failed", "too_many")
         reply = row.request.replies[0]
@@ -137,6 +144,11 @@ class TelegramSender:
         if not path.startswith(self._base):  # PTB would read a local file
             raise self._http.Unheard(Answered(404))
         return bytes(await found.download_as_bytearray())
+
+    def lost(self, row: Row, now: datetime) -> Outcome:
+        """An attempt that nobody saw the end of."""
+        way: Way = "fetch" if row.lane == "fetch" else "telegram"
+        return judge(way, Lost("lost"), row, now)
 
     # --- outside the outbox --------------------------------------------------------------
 

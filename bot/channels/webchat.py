@@ -9,7 +9,7 @@ import secrets
 import time
 import tomllib
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -19,7 +19,7 @@ from typing import Annotated, Any, Protocol, TypeVar
 import msgspec
 from jinja2 import Environment, FileSystemLoader
 from msgspec import Meta, Struct
-from starlette.datastructures import MutableHeaders, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -31,10 +31,12 @@ from starlette.responses import (
     StreamingResponse,
 )
 from starlette.routing import BaseRoute, Route
-from starlette.types import Message as Packet
 from starlette.types import Receive, Scope, Send
 
 import content
+from bot.dispatch import Unavailable
+from bot.errors import BadRequest
+from bot.headers import guard
 from content.schema import LANGS, Lang
 from flows.types import AnyEvent, Pressed, Reply, Said, Sent, Started
 from storage.wire import Incoming
@@ -57,26 +59,8 @@ HERE = Path(__file__).parent.parent
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 TOKEN = re.compile(r"[0-9a-f]{64}")
 PERSONA = re.compile(r"persona:([0-9]{1,18}):([0-9a-f]{64})")
-HEADERS = {
-    "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-    "Cache-Control": "no-store",
-}
-POLICY = (
-    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self' data: blob:; "
-    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
-    "object-src 'none'; frame-ancestors 'none'"
-)
 
 # --- what the chat needs from the rest -------------------------------------------------
-
-
-class Unavailable(Exception):
-    """Nothing can be kept just now: ask again soon."""
 
 
 class Persona(Struct, frozen=True):
@@ -140,41 +124,32 @@ class Become(Struct):
     persona: int | str
 
 
-class Refused(Exception):
-    """The request cannot be served; `key` tells the page why."""
-
-    def __init__(self, status: int, key: str) -> None:
-        super().__init__(key)
-        self.status = status
-        self.key = key
-
-
 # --- the routes ------------------------------------------------------------------------
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Guarded(Route):
     """A route whose every answer, errors too, carries the security headers."""
 
+    def __init__(self, path: str, endpoint: Endpoint, method: str = "GET") -> None:
+        async def answer(request: Request) -> Response:
+            try:
+                return await endpoint(request)
+            except BadRequest as error:
+                return JSONResponse({"error": error.reason}, error.status)
+            except Unavailable:
+                return JSONResponse({"error": "unavailable"}, 503, {"Retry-After": "5"})
+
+        super().__init__(path, answer, methods=[method])
+
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["nonce"] = secrets.token_urlsafe(16)
-
-        async def guarded(packet: Packet) -> None:
-            if packet["type"] == "http.response.start":
-                headers = MutableHeaders(scope=packet)
-                headers.update(HEADERS)
-                headers["Content-Security-Policy"] = POLICY.format(nonce=scope["nonce"])
-            await send(packet)
-
+        guarded = guard(send, scope)
         try:
             await super().handle(scope, receive, guarded)
-        except Refused as refused:
-            await JSONResponse({"error": refused.key}, refused.status)(scope, receive, guarded)
-        except Unavailable:
-            later = {"Retry-After": "5"}
-            await JSONResponse({"error": "unavailable"}, 503, later)(scope, receive, guarded)
-        except HTTPException as error:
-            key = error.detail.lower().replace(" ", "_")
-            answer = JSONResponse({"error": key}, error.status_code, error.headers)
+        except HTTPException as error:  # another method than ours
+            answer = JSONResponse({"error": "method"}, error.status_code, error.headers)
             await answer(scope, receive, guarded)
 
 
@@ -184,11 +159,11 @@ def routes(chat: Chat, *, demo: bool, secret: bytes) -> list[BaseRoute]:
     return [
         Guarded("/", web.home),
         Guarded("/chat", web.page),
-        Guarded("/chat/say", web.say, methods=["POST"]),
-        Guarded("/chat/photo", web.photo, methods=["POST"]),
+        Guarded("/chat/say", web.say, "POST"),
+        Guarded("/chat/photo", web.photo, "POST"),
         Guarded("/chat/messages", web.messages),
         Guarded("/chat/stream", web.stream),
-        Guarded("/chat/as", web.become, methods=["POST"]),
+        Guarded("/chat/as", web.become, "POST"),
         Guarded("/chat/personas", web.personas),
     ]
 
@@ -261,21 +236,21 @@ class WebChat:
         if wanted == "new":
             return self.remember(JSONResponse({}), request, secrets.token_hex(32))
         if wanted not in {person.id for person in await self.chat.personas()}:
-            raise Refused(404, "no_such_persona")
+            raise BadRequest(404, "no_such_persona")
         return self.remember(JSONResponse({}), request, f"persona:{wanted}:{self.sign(wanted)}")
 
     # who it is
 
     def only_in_demo(self) -> None:
         if not self.demo:
-            raise Refused(404, "not_found")
+            raise BadRequest(404, "not_found")
 
     def visitor(self, request: Request) -> str:
         """Tell whose conversation a request is about."""
         refuse_strangers(request)
         address = self.address(request.cookies.get(COOKIE, ""))
         if address is None:
-            raise Refused(400, "no_cookie")
+            raise BadRequest(400, "no_cookie")
         return address
 
     def address(self, cookie: str) -> str | None:
@@ -323,7 +298,7 @@ def refuse_strangers(request: Request) -> None:
         "cross-site",
         "same-site",
     }:
-        raise Refused(403, "cross_site")
+        raise BadRequest(403, "cross_site")
 
 
 def language(request: Request) -> Lang:
@@ -337,18 +312,18 @@ def after(request: Request) -> int:
     """Tell which message the page has seen last; a stream that reconnects says so itself."""
     given = request.headers.get("last-event-id") or request.query_params.get("after", "0")
     if not re.fullmatch(r"[0-9]{1,15}", given):
-        raise Refused(400, "after")
+        raise BadRequest(400, "after")
     return int(given)
 
 
 async def read_body(request: Request, kind: str, limit: int) -> bytes:
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != kind:
-        raise Refused(415, "content_type")
+        raise BadRequest(415, "content_type")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
-            raise Refused(413, "too_big")
+            raise BadRequest(413, "too_big")
     return bytes(body)
 
 
@@ -357,7 +332,7 @@ async def read_json(request: Request, shape: type[Shape]) -> Shape:
     try:
         return msgspec.convert(json.loads(body), shape)
     except (ValueError, RecursionError) as error:
-        raise Refused(400, "bad_request") from error
+        raise BadRequest(400, "bad_request") from error
 
 
 async def read_photo(request: Request) -> tuple[Say, bytes]:
@@ -366,19 +341,19 @@ async def read_photo(request: Request) -> tuple[Say, bytes]:
     try:
         form = await MultiPartParser(request.headers, once(body), max_files=1, max_fields=4).parse()
     except (MultiPartException, KeyError) as error:
-        raise Refused(400, "bad_request") from error
+        raise BadRequest(400, "bad_request") from error
     try:
         said = msgspec.convert(dict(form), Say, strict=False)
         photo = form["photo"]
         data = await photo.read() if isinstance(photo, UploadFile) else b""
     except (ValueError, KeyError) as error:
-        raise Refused(400, "bad_request") from error
+        raise BadRequest(400, "bad_request") from error
     finally:
         await form.close()
     if len(data) > PHOTO:
-        raise Refused(413, "too_big")
+        raise BadRequest(413, "too_big")
     if not is_picture(data):
-        raise Refused(415, "not_a_picture")
+        raise BadRequest(415, "not_a_picture")
     return said, data
 
 
@@ -400,10 +375,10 @@ def event_of(said: Say) -> AnyEvent:
             return Pressed(storable(stamp), storable(choice))
         case Say(start=False, text=str(text), press=None):
             if len(text) > LONGEST:
-                raise Refused(413, "too_long")
+                raise BadRequest(413, "too_long")
             if storable(text).strip():
                 return Said(storable(text))
-    raise Refused(400, "bad_request")
+    raise BadRequest(400, "bad_request")
 
 
 def storable(text: str) -> str:

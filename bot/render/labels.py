@@ -8,7 +8,7 @@ from bot.render.paint import LEADING, WIDTH
 from bot.render.text import clean, cut, holds, measure, words, wrap
 
 SCALES = sorted(
-    ((radius, size) for radius in range(370, 249, -20) for size in (38, 35, 32, 30, 28)),
+    ((radius, size) for radius in range(370, 249, -20) for size in (36, 34, 32, 30, 28)),
     key=lambda scale: scale[0] * scale[1],
     reverse=True,
 )

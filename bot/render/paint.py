@@ -97,9 +97,9 @@ def caption(note: str) -> Block:
     return Block(rule + body, 26 + len(lines) * size * LEADING)
 
 
-def key(entries: Sequence[tuple[str, str]], size: int = 32) -> Block:
-    """Small drawings, 64 by 48, each with its name beside it; rows are centred."""
-    gap, drawing, row_height = 44, 76, 62
+def key(entries: Sequence[tuple[str, str]], size: int, drawing: int) -> Block:
+    """Small drawings, each so wide and 48 high, with their names; rows are centred."""
+    gap, row_height = 44, 62
     room = WIDTH - 2 * MARGIN
     rows: list[list[tuple[str, str, float]]] = [[]]
     for shape, name in entries:

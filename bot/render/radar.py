@@ -57,8 +57,8 @@ def draw(radar: Radar, alt: str) -> str:
         (
             (header(radar.title), 0),
             (_net(radar), 36),
-            (key(_lines(radar)), 30),
-            (key(_rings(radar), 30), 0),
+            (key(_lines(radar), 32, 98), 30),
+            (key(_rings(radar), 30, 62), 0),
             (caption(radar.note), 24),
         ),
     )
@@ -163,19 +163,15 @@ def _dots(values: Values, radius: float, size: int, fill: str, edge: str) -> str
 
 def _lines(radar: Radar) -> list[tuple[str, str]]:
     """What the lines mean."""
-    after = _sample(TEAL, 7, "none", tag("circle", cx=32, cy=24, r=13, fill=TEAL))
-    before = _sample(
-        STONE,
-        5,
-        "15 26",
-        tag("circle", cx=32, cy=24, r=9, fill=WHITE, stroke=STONE, stroke_width=4),
-    )
+    after = _sample(TEAL, 7, "none", 13, TEAL, WHITE)
+    before = _sample(STONE, 5, "12 10", 9, WHITE, STONE)
     drawn = [after] if radar.before is None else [before, after]
     return list(zip(drawn, radar.legend, strict=False))
 
 
-def _sample(colour: str, width: int, dashes: str, dot: str) -> str:
-    return tag("line", x1=4, y1=24, x2=60, y2=24, **_stroke(colour, width, dashes)) + dot
+def _sample(colour: str, width: int, dashes: str, size: int, fill: str, edge: str) -> str:
+    dot = tag("circle", cx=42, cy=24, r=size, fill=fill, stroke=edge, stroke_width=4)
+    return tag("line", x1=3, y1=24, x2=81, y2=24, **_stroke(colour, width, dashes)) + dot
 
 
 def _rings(radar: Radar) -> list[tuple[str, str]]:
@@ -183,11 +179,11 @@ def _rings(radar: Radar) -> list[tuple[str, str]]:
     entries = []
     count = len(radar.rings)
     for i, name in enumerate(radar.rings):
-        target = tag("circle", cx=32, cy=24, r=23, fill=PAPER, stroke=STONE, stroke_width=2)
+        target = tag("circle", cx=24, cy=24, r=23, fill=PAPER, stroke=STONE, stroke_width=2)
         step = 23 / count
         middle, thick = step * (i + 0.5), step
         target += tag(
-            "circle", cx=32, cy=24, r=middle, fill="none", stroke=NAVY, stroke_width=thick
+            "circle", cx=24, cy=24, r=middle, fill="none", stroke=NAVY, stroke_width=thick
         )
         entries.append((target, name))
     return entries

@@ -2,9 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from pythainlp.tokenize import word_tokenize
+from pythainlp.tokenize import word_dict_trie, word_tokenize
 
 from bot.render.fonts import face
 
@@ -15,6 +15,8 @@ OPENING = set("([{\u201c\u2018\u00ab.")
 """Never ends a line in the middle of a run; a full stop does not, because of abbreviations."""
 MARKS = 3
 """As many marks as may sit on one letter; Thai needs two."""
+COMPOUND = 15
+"""Letters from which a Thai word is looked at for two words in it."""
 
 _RUN = re.compile(r"[\u0e00-\u0e7f]+|[^\u0e00-\u0e7f\s]+|\s+")
 _CLUSTER = re.compile(r"[\u0e40-\u0e44]?.[\u0e30-\u0e3a\u0e45-\u0e4e\u0300-\u036f]*")
@@ -53,13 +55,27 @@ def words(text: str) -> list[str]:
     """Pieces between which a line may break; spaces end a piece."""
     pieces: list[str] = []
     for run in _RUN.findall(text):
-        tokens = word_tokenize(run, engine="newmm") if "\u0e00" <= run[0] <= "\u0e7f" else [run]
-        for token in tokens:
+        thai = "\u0e00" <= run[0] <= "\u0e7f"
+        for token in _thai_words(run) if thai else [run]:
             if pieces and _sticks(pieces[-1], token):
                 pieces[-1] += token
             else:
                 pieces.append(token)
     return pieces
+
+
+def _thai_words(run: str) -> Iterator[str]:
+    """The words of a run of Thai; long compounds that are in the dictionary come in two."""
+    known = word_dict_trie()
+    for word in word_tokenize(run, engine="newmm"):
+        middle = len(word) / 2
+        spots = range(4, len(word) - 3) if len(word) >= COMPOUND else ()
+        for at in sorted(spots, key=lambda spot: abs(spot - middle)):
+            if word[:at] in known and word[at:] in known:
+                yield from (word[:at], word[at:])
+                break
+        else:
+            yield word
 
 
 def _sticks(piece: str, token: str) -> bool:

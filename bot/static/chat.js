@@ -127,17 +127,17 @@ function picture(source, alt) {
 }
 
 function clock(at) {
-  const lang = document.documentElement.lang;
   const zone = { timeZone: "Asia/Bangkok" };
-  const name = (date) => date.toLocaleDateString(lang, { ...zone, dateStyle: "long" });
+  const lang = document.documentElement.lang;
+  const dayOf = (date) => date.toLocaleDateString("sv", zone); // as 2025-11-20
+  const known = { [dayOf(new Date(Date.now() - 864e5))]: words.yesterday, [dayOf(new Date())]: words.today };
   const time = at.toLocaleTimeString(lang, { ...zone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-  const named = { [name(new Date(Date.now() - 864e5))]: words.yesterday, [name(new Date())]: words.today };
-  return { time, day: named[name(at)] || name(at) };
+  return { time, day: dayOf(at), date: known[dayOf(at)] || at.toLocaleDateString(lang, { ...zone, dateStyle: "long" }) };
 }
 
 function bubble(whose, at, ...inside) {
-  const { time, day } = clock(at);
-  if (day !== last.day) $("log").append(make("p", "day", day));
+  const { time, day, date } = clock(at);
+  if (day !== last.day) $("log").append(make("p", "day", date));
   const more = day === last.day && whose === last.whose ? " more" : "";
   const said = make("span", "unseen", (whose === "me" ? words.you_said : words.bot_said) + " ");
   const when = Object.assign(make("time", "", time), { dateTime: at.toISOString() });
@@ -150,14 +150,10 @@ function bubble(whose, at, ...inside) {
 function hear(message) {
   const shown = message.replies.map(({ title, picture: drawn, text, choices }) => {
     const links = choices.filter((choice) => choice.url).map((choice) => link(choice.url, choice.label));
-    const turn = bubble(
-      "bot",
-      new Date(message.at),
-      title && make("strong", "title", title),
-      drawn && picture(drawn.src, drawn.alt),
-      text && written(text),
-      links.length && make("span", "links", ...links),
-    );
+    const top = [title && make("strong", "title", title), drawn && picture(drawn.src, drawn.alt)];
+    const inside = [...top, text && written(text), links.length && make("span", "links", ...links)].filter(Boolean);
+    if (!inside.length) return null; // nothing but buttons
+    const turn = bubble("bot", new Date(message.at), ...inside);
     turn.classList.toggle("card", Boolean(title));
     turn.classList.toggle("wide", Boolean(drawn?.src));
     return turn;
@@ -166,16 +162,17 @@ function hear(message) {
   const open = asked.filter((each) => each.choices.length).pop();
   if (open || !message.replies.every((reply) => reply.notify)) question = open; // a mere notice asks nothing new
   newest = message.id;
-  return shown[0];
+  return shown.find(Boolean);
 }
 
 function receive(messages) {
   const fresh = messages.filter((message) => message.id > newest);
   if (!fresh.length) return;
+  const end = following || below(room.scrollTop) < 48;
   overhear(fresh);
   const first = fresh.map(hear)[0];
   offer();
-  if (following) down(first);
+  if (end) down(first);
   else $("newest").hidden = false;
 }
 
@@ -381,6 +378,7 @@ function remember(messages) {
 
 async function begin() {
   $("log").replaceChildren();
+  last = {};
   try {
     const { messages } = await ask("/chat/messages?after=0");
     overhear(messages);

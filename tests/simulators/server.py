@@ -30,7 +30,8 @@ class Simulator:
         self.clock = clock
         self.slow = 1.0
         self._faults: deque[tuple[Fault, str]] = deque()
-        self._file: IO[str] | None = history.open("a", buffering=1) if history else None
+        self._path = history
+        self._file: IO[str] | None = None
 
     def fail_next(self, n: int, kind: Fault, path: str = "") -> None:
         """Let the next `n` requests whose path contains `path` end like that."""
@@ -85,7 +86,8 @@ class Simulator:
     @asynccontextmanager
     async def serve(self, port: int = 0) -> AsyncIterator[str]:
         """Serve in this event loop; gives the base URL."""
-        server = web.Server(self._handle)
+        server = web.Server(self._handle, access_log=None)
+        self._file = self._path.open("a", buffering=1) if self._path else None
         runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", port)
@@ -95,7 +97,8 @@ class Simulator:
         finally:
             await runner.cleanup()
             if self._file is not None:
-                self._file.flush()
+                self._file.close()
+                self._file = None
 
     @contextmanager
     def in_thread(self, port: int = 0) -> Iterator[str]:

@@ -147,8 +147,9 @@ class Telegram(Simulator):
         method = getattr(self, "_" + record["method"].lower(), None)
         if method is None:
             return _refuse("Not Found", 404)
-        result = method(record["params"], record["files"])
-        return await result if asyncio.iscoroutine(result) else result
+        result: Any = method(record["params"], record["files"])
+        response: web.Response = await result if asyncio.iscoroutine(result) else result
+        return response
 
     def _getme(self, params: Json, files: list[str]) -> web.Response:
         me = {"id": BOT, "is_bot": True, "first_name": "Kaona", "username": "kaona_bot"}
@@ -230,6 +231,8 @@ class Telegram(Simulator):
             return _refuse("Conflict: can't use getUpdates method while webhook is active", 409)
         offset, timeout = int(params.get("offset") or 0), float(params.get("timeout") or 0)
         self.updates = [update for update in self.updates if update["update_id"] >= offset]
+        if self._news is not None:
+            return _refuse("Conflict: terminated by other getUpdates request", 409)
         if not self.updates and timeout:
             self._news = asyncio.Event()
             try:

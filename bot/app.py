@@ -1,0 +1,248 @@
+"""Everything built in one place: settings in, a running service out."""
+
+import asyncio
+import concurrent.futures
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Connection
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from bot import web
+from bot.channels import line, telegram, webchat
+from bot.channels.terminal import Local
+from bot.chats import WebChats
+from bot.config import Settings
+from bot.control import Control
+from bot.dispatch import Dispatcher
+from bot.headers import SecurityHeaders
+from bot.polling import poll
+from bot.render.certificate import pdf
+from bot.render.pictures import draw
+from bot.scheduler import Scheduler
+from bot.sender import Channel, Sender
+from bot.spool import Spool
+from content.schema import Content
+from flows.types import Picture, Reply
+from storage import outbox
+from storage.database import Database
+from storage.wire import Row
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+PACKERS: dict[str, Callable[[tuple[Reply, ...]], list[tuple[Reply, ...]]]] = {
+    "line": line.pack,
+    "telegram": telegram.pack,
+}
+"""Channels that cut replies into platform requests; the others show them as they are."""
+
+
+def pack(channel: str, replies: tuple[Reply, ...]) -> list[tuple[Reply, ...]]:
+    packer = PACKERS.get(channel)
+    return packer(replies) if packer else [replies]
+
+
+class App:
+    """The parts of a running service and how they hold together.
+
+    `serves` answers HTTP; `works` sends and keeps time. `kaona serve` does both.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        content: Content,
+        *,
+        demo: bool = False,
+        serves: bool = True,
+        works: bool = True,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.settings = settings
+        self.demo = demo
+        self.serves = serves
+        self.works = works
+        self.clock = clock
+        linked = settings.public_url if self._links_open(settings) else ""
+        known = {"dpo": settings.dpo_contact, "public_url": linked}
+        self.content = content.model_copy(update=known)
+        self.var = var_folder(settings)
+        self.db = Database(settings.database_url)
+        self.spool = Spool(self.var / "spool")
+        self.line_id, self.telegram_id = "", settings.telegram_token.partition(":")[0]
+        self.line = self._line()
+        self.telegram = self._telegram()
+        self.sender = Sender(self.db, self._channels(), self.var / "photos", clock)
+        self.chats = WebChats(self)
+        self.dispatcher = Dispatcher(self.db, self.content, pack, clock, self._queued)
+        self.edge = web.Edge(self)
+        self.scheduler = Scheduler(self)
+        self.control = Control(self, self.var / "kaona.sock")
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._drawers: concurrent.futures.Executor | None = None
+
+    @staticmethod
+    def _links_open(settings: Settings) -> bool:
+        """A link to this very machine is of no use in a phone, and Telegram refuses it."""
+        outside = settings.line_secret or settings.telegram_token
+        return not outside or settings.public_url.startswith("https://")
+
+    def _line(self) -> line.LineSender | None:
+        if not self.settings.line_token:
+            return None
+        return line.LineSender(
+            self.settings.line_token,
+            clock=self.clock,
+            base=self.settings.line_base,
+            public_url=self.settings.public_url,
+        )
+
+    def _telegram(self) -> telegram.TelegramSender | None:
+        if not self.settings.telegram_token:
+            return None
+        return telegram.TelegramSender(
+            self.settings.telegram_token,
+            clock=self.clock,
+            draw=draw,
+            base=self.settings.telegram_base,
+        )
+
+    def _channels(self) -> dict[str, Channel]:
+        channels: dict[str, Channel] = {"web": Local(), "terminal": Local()}
+        if self.line is not None:
+            channels["line"] = self.line
+        if self.telegram is not None:
+            channels["telegram"] = self.telegram
+        return channels
+
+    def _queued(self, rows: list[Row]) -> None:
+        self.chats.wake(rows)
+        if self.works:
+            self.sender.queued(rows)
+
+    # --- life ----------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["App"]:
+        """Start in order, and stop in the opposite one; nothing that was accepted is lost."""
+        self.dispatcher.start()
+        try:
+            if self.works:
+                await self._start_work()
+            await self.control.start()
+            log.info("started", serves=self.serves, works=self.works)
+            yield self
+        finally:
+            await self.control.stop()
+            self.scheduler.stop()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self.works:
+                await self.sender.stop()
+            for channel in (self.line, self.telegram):
+                if channel is not None:
+                    await channel.close()
+            await self.dispatcher.stop()
+            if self._drawers is not None:
+                self._drawers.shutdown(wait=False, cancel_futures=True)
+            self.db.close()
+            log.info("stopped")
+
+    async def _start_work(self) -> None:
+        for channel in (self.line, self.telegram):
+            if channel is not None:
+                await channel.start()
+        self.sender.start(self.dispatcher)
+        if self.db.sqlite:  # nobody else can have anything in hand
+            names = list(self._channels())
+            await self.dispatcher.run(lambda conn, now: outbox.release(conn, names, now))
+        self.scheduler.start()
+        if self.line is not None:
+            self.spawn(self._learn_line_id(self.line))
+        if self.telegram is not None and self.settings.telegram_mode == "polling":
+            self.spawn(poll(self, self.telegram))
+
+    async def _learn_line_id(self, sender: line.LineSender) -> None:
+        """Webhooks must be meant for this bot; until LINE has told which that is, all pass."""
+        while not self.line_id:
+            try:
+                self.line_id = await sender.bot_id()
+            except Exception as error:
+                log.warning("LINE does not say who we are", error=type(error).__name__)
+                await asyncio.sleep(60)
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Something that may fail without harm to anybody."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- for the edges -------------------------------------------------------------------
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        def ask() -> T:
+            with self.db.read() as conn:
+                return query(conn)
+
+        return await asyncio.to_thread(ask)
+
+    async def draw(self, picture: Picture) -> bytes:
+        """A picture, one at a time: resvg holds the interpreter for 0.1 s."""
+        return await self._in_drawer(partial(draw, picture))
+
+    async def draw_pdf(self, data: dict[str, Any]) -> bytes:
+        return await self._in_drawer(partial(pdf, data))
+
+    async def _in_drawer(self, work: Callable[[], bytes]) -> bytes:
+        if self._drawers is None:
+            self._drawers = concurrent.futures.ThreadPoolExecutor(1)
+        return await asyncio.get_running_loop().run_in_executor(self._drawers, work)
+
+    async def health(self) -> dict[str, bool]:
+        """Each thing that must be so for this process to do its work."""
+        checks = {"writer": self.dispatcher.alive, "database": await self._can_write()}
+        if self.works:
+            checks["scheduler"] = self.scheduler.ticked_within(30)
+        return checks
+
+    async def _can_write(self) -> bool:
+        try:
+            async with asyncio.timeout(3):
+                await self.dispatcher.run(self.scheduler.beat)
+        except Exception:
+            return False
+        return True
+
+    def asgi(self) -> Starlette:
+        """The web application; its life is the service's life."""
+
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            async with self.running():
+                yield
+
+        chat = webchat.routes(self.chats, demo=self.demo, secret=self.settings.secret_key.encode())
+        made: Sequence[BaseRoute] = [*web.routes(self), *chat]
+        guards = [Middleware(SecurityHeaders)]
+        return Starlette(routes=made, middleware=guards, lifespan=lifespan)
+
+
+def var_folder(settings: Settings) -> Path:
+    """Where files live: beside the SQLite file, or `var/`."""
+    if settings.database_url.startswith("sqlite:///"):
+        return Path(settings.database_url.removeprefix("sqlite:///")).parent
+    return Path("var")

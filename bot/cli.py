@@ -1,0 +1,171 @@
+"""The `kaona` command."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bot.config import Settings, load_settings
+from content.load import ContentError, load
+from storage.database import ConfigError, Database
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+parked_app = typer.Typer(no_args_is_help=True, help="Events whose turn failed.")
+app.add_typer(parked_app, name="parked")
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run a command; what a person must mend is one line each, and a non-zero exit."""
+    try:
+        app()
+    except ConfigError as error:
+        err.print(f"kaona: {error}", markup=False)
+        sys.exit(2)
+    except ContentError as error:
+        for fault in error.faults:
+            err.print(str(fault), markup=False)
+        err.print(f"kaona: {len(error.faults)} faults in the content")
+        sys.exit(2)
+
+
+@app.command()
+def serve() -> None:
+    """Everything in one process: webhooks, web chat, sending and timers."""
+    _serve(load_settings().require_service())
+
+
+@app.command()
+def web() -> None:
+    """Answer HTTP only; `kaona worker` sends. Needs PostgreSQL."""
+    _serve(_shared(load_settings().require_service()), works=False)
+
+
+@app.command()
+def worker() -> None:
+    """Send and keep time only; `kaona web` answers. Needs PostgreSQL."""
+    from bot.service import work
+
+    settings = _shared(load_settings().require_service())
+    _current(settings)
+    asyncio.run(work(settings, load()))
+
+
+@app.command()
+def demo() -> None:
+    """Serve with a made-up agency, no tokens needed."""
+    from bot.service import serve_demo
+
+    serve_demo(out)
+
+
+@app.command()
+def chat(
+    as_: Annotated[str, typer.Option("--as", help="A made-up person: name or id.")] = "",
+    record: Annotated[Path | None, typer.Option(help="Write a transcript test here.")] = None,
+) -> None:
+    """Talk in the terminal."""
+    from bot.talk import talk
+
+    asyncio.run(talk(_chat_settings(as_), as_, record, out))
+
+
+def _chat_settings(as_: str) -> Settings:
+    """Made-up people live in the demo's database; everybody else in the agency's."""
+    from bot.service import demo_settings
+
+    return demo_settings() if as_ else load_settings()
+
+
+@app.command()
+def check() -> None:
+    """Check all content; list every fault with file and line."""
+    content = load()
+    table = Table("area", "questions", "lessons", "exercises", box=None)
+    for area in content.framework.areas:
+        counts = (content.questions, content.lessons, content.exercises)
+        table.add_row(area.id, *(str(len(shelf[area.id])) for shelf in counts))
+    out.print(table)
+    out.print("content: no faults")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version."""
+    from storage.migrate import migrate as run
+
+    settings = load_settings()
+    db = Database(settings.database_url)
+    try:
+        run(db)
+        out.print(f"database at {db.version()}")
+    finally:
+        db.close()
+
+
+@app.command()
+def setup() -> None:
+    """Tell the platforms about us: LINE's rich menu, Telegram's commands and webhook."""
+    from bot.setup import setup as run
+
+    asyncio.run(run(load_settings().require_service(), load(), out))
+
+
+@parked_app.command("list")
+def parked_list() -> None:
+    """What waits for a person, oldest first."""
+    rows = _call("parked", {})
+    table = Table("id", "at", "channel", "error")
+    for row in rows:
+        table.add_row(str(row["id"]), row["at"], row["channel"], row["error"])
+    out.print(table if rows else "nothing is parked")
+
+
+@parked_app.command("replay")
+def parked_replay(parked_id: int) -> None:
+    """Give an event another turn."""
+    _report(_call("replay", {"parked_id": parked_id}), parked_id, "replayed")
+
+
+@parked_app.command("discard")
+def parked_discard(parked_id: int) -> None:
+    """Let an event go."""
+    _report(_call("discard", {"parked_id": parked_id}), parked_id, "discarded")
+
+
+def _report(worked: bool, parked_id: int, how: str) -> None:
+    if not worked:
+        raise ConfigError(f"no event {parked_id} can be {how}: see `kaona parked list`")
+    out.print(f"{parked_id} {how}")
+
+
+def _call(do: str, args: dict[str, Any]) -> Any:
+    from bot.service import call
+
+    return asyncio.run(call(load_settings(), do, args))
+
+
+def _serve(settings: Settings, *, works: bool = True) -> None:
+    from bot.service import serve as run
+
+    _current(settings)
+    run(settings, load(), works=works)
+
+
+def _shared(settings: Settings) -> Settings:
+    if settings.database_url.startswith("sqlite"):
+        raise ConfigError("KAONA_DATABASE_URL: several processes need PostgreSQL: `kaona serve`")
+    return settings
+
+
+def _current(settings: Settings) -> None:
+    db = Database(settings.database_url)
+    try:
+        db.require_current()
+    finally:
+        db.close()

@@ -1,0 +1,107 @@
+"""The settings, read once from the environment or `.env`; the only place that looks there."""
+
+import os
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from storage.database import ConfigError
+
+PREFIXES = ("KAONA_", "LINE_", "TELEGRAM_")
+
+
+class Settings(BaseSettings):
+    """Every setting there is; `.env.example` explains them one by one."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    database_url: str = Field("sqlite:///var/kaona.db", validation_alias="KAONA_DATABASE_URL")
+    public_url: str = Field("", validation_alias="KAONA_PUBLIC_URL")
+    host: str = Field("127.0.0.1", validation_alias="KAONA_HOST")
+    port: int = Field(8000, ge=1, le=65535, validation_alias="KAONA_PORT")
+    secret_key: str = Field("", validation_alias="KAONA_SECRET_KEY")
+    timezone: str = Field("Asia/Bangkok", validation_alias="KAONA_TIMEZONE")
+    dpo_contact: str = Field("", validation_alias="KAONA_DPO_CONTACT")
+    line_secret: str = Field("", validation_alias="LINE_CHANNEL_SECRET")
+    line_token: str = Field("", validation_alias="LINE_CHANNEL_ACCESS_TOKEN")
+    line_base: str = Field("https://api.line.me", validation_alias="LINE_API_BASE")
+    telegram_token: str = Field("", validation_alias="TELEGRAM_BOT_TOKEN")
+    telegram_secret: str = Field("", validation_alias="TELEGRAM_WEBHOOK_SECRET")
+    telegram_base: str = Field("https://api.telegram.org", validation_alias="TELEGRAM_API_BASE")
+    telegram_mode: Literal["polling", "webhook"] = Field(
+        "polling", validation_alias="TELEGRAM_MODE"
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"no time zone is called {name!r}, try Asia/Bangkok") from error
+        return name
+
+    @field_validator("public_url", "line_base", "telegram_base")
+    @classmethod
+    def _web_address(cls, url: str) -> str:
+        if url and not url.startswith(("https://", "http://")):
+            raise ValueError("must begin with https://")
+        return url.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_engine(cls, url: str) -> str:
+        if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
+        return url
+
+    @model_validator(mode="after")
+    def _whole_channels(self) -> "Settings":
+        """A channel is on with all that it needs, or off."""
+        if bool(self.line_secret) != bool(self.line_token):
+            missing = "LINE_CHANNEL_ACCESS_TOKEN" if self.line_secret else "LINE_CHANNEL_SECRET"
+            raise ValueError(f"{missing}: LINE needs both its secret and its access token")
+        if self.telegram_token and self.telegram_mode == "webhook":
+            if len(self.telegram_secret) < 32:
+                raise ValueError("TELEGRAM_WEBHOOK_SECRET: webhook mode needs 32 letters or more")
+            if not self.public_url.startswith("https://"):
+                raise ValueError("KAONA_PUBLIC_URL: Telegram's webhook mode needs an https:// URL")
+        return self
+
+    def require_service(self) -> "Settings":
+        """What a service with real people cannot do without."""
+        if len(self.secret_key) < 32:
+            raise ConfigError("KAONA_SECRET_KEY: set it to 32 random letters or more")
+        if not self.dpo_contact:
+            raise ConfigError("KAONA_DPO_CONTACT: name who answers questions on personal data")
+        return self
+
+
+def load_settings() -> Settings:
+    """Read the settings; refuse values that cannot work and names that nobody reads."""
+    _refuse_unknown()
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) + ": " if first["loc"] else ""
+        raise ConfigError(name + first["msg"].removeprefix("Value error, ")) from error
+
+
+def names() -> list[str]:
+    return [str(field.validation_alias) for field in Settings.model_fields.values()]
+
+
+def _refuse_unknown() -> None:
+    """A misspelt setting would be silently without effect."""
+    given = set(os.environ)
+    if Path(".env").exists():
+        lines = Path(".env").read_text(encoding="utf-8").splitlines()
+        given |= {line.partition("=")[0].strip().removeprefix("export ") for line in lines}
+    known = set(names())
+    for name in sorted(given):
+        if name.startswith("KAONA_") and name not in known:
+            raise ConfigError(f"{name}: there is no such setting, see .env.example")

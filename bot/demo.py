@@ -1,0 +1,205 @@
+"""The made-up agency: its people, and a history for half of them that the real flows have made."""
+
+import random
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from content.schema import Content, Demo, DemoPerson, DemoUse
+from flows import steps
+from flows.calendar import at_minute, local
+from flows.types import AnyEvent, Pressed, Reply, Said, Started, State
+from storage import roster, turns
+from storage.database import Database
+from storage.models import learners, outbox, persons, timers
+from storage.wire import Incoming
+
+TURNS = 400
+"""More than any history needs: a loop would show here."""
+WEEKS = 10
+"""How long ago the first of them began."""
+
+
+def is_loaded(db: Database) -> bool:
+    with db.read() as conn:
+        return bool(conn.execute(select(func.count()).select_from(persons)).scalar_one())
+
+
+def load(
+    db: Database, demo: Demo, content: Content, now: datetime, done: Callable[[], None]
+) -> None:
+    """Write the agency, then let its people walk: one transaction each; `done` counts them."""
+    with db.write() as conn:
+        ids = _people(conn, demo)
+    for at, person in enumerate(demo.people):
+        if person.reach:
+            with db.write() as conn:
+                Visitor(conn, person, ids[person.hr_id], demo.uses, content, now, at).walk()
+        done()
+    with db.write() as conn:
+        _settle(conn, now)
+
+
+def _people(conn: Connection, demo: Demo) -> dict[str, int]:
+    units: dict[str, int | None] = {"": None}
+    for unit in demo.units:
+        units[unit.id] = roster.add_unit(conn, unit.name, units[unit.parent])
+    ids: dict[str, int] = {}
+    for person in demo.people:
+        ids[person.hr_id] = roster.add_person(
+            conn,
+            hr_id=person.hr_id,
+            name=person.name,
+            unit_id=units[person.unit],
+            supervisor_id=ids.get(person.supervisor),
+            title=person.title,
+            position_type=person.position_type,
+            role=person.role,
+        )
+    return ids
+
+
+def _settle(conn: Connection, now: datetime) -> None:
+    """What was said long ago has long arrived, and its reminders are over."""
+    sent = update(outbox).where(outbox.c.status == "queued")
+    conn.execute(sent.values(status="accepted", ended_at=now))
+    conn.execute(delete(timers).where(timers.c.due < now, timers.c.kind != "confirm_use"))
+
+
+class Visitor:
+    """Plays one made-up person, choosing as somebody of their skill would."""
+
+    def __init__(
+        self,
+        conn: Connection,
+        person: DemoPerson,
+        person_id: int,
+        uses: tuple[DemoUse, ...],
+        content: Content,
+        now: datetime,
+        seed: int,
+    ) -> None:
+        self._conn = conn
+        self._person = person
+        self._uses = uses
+        self._content = content
+        self._until = now
+        self._random = random.Random(seed)
+        self._address = roster.persona_address(person_id)
+        days = self._random.randint(7 * WEEKS // 2, 7 * WEEKS)
+        self._at = self._morning(now - timedelta(days=days))
+        self._learner = roster.link(conn, person_id, "web", self._address, self._at)
+
+    def _morning(self, day: datetime) -> datetime:
+        """Some moment in the office hours of that day, or of the next working day."""
+        here = local(day)
+        while here.weekday() >= 5:
+            here += timedelta(days=1)
+        return at_minute(here, self._random.randint(8 * 60 + 40, 15 * 60 + 30))
+
+    def walk(self) -> None:
+        self._turn(Started())
+        for n in range(TURNS):
+            state = self._state()
+            if self._reached(state) >= self._person.reach or self._at >= self._until:
+                return
+            if state.floor.flow == "home" and n > 3:
+                self._at = self._morning(self._at + timedelta(days=self._random.randint(1, 4)))
+            self._turn(self._answer(state))
+        raise RuntimeError(f"{self._person.hr_id} walks in circles: {self._state().floor}")
+
+    def _reached(self, state: State) -> int:
+        content = self._content
+        return sum(
+            steps.activity_done(activity, state, content)
+            for step in content.method.steps
+            for activity in step.activities
+        )
+
+    def _state(self) -> State:
+        stored = select(learners.c.state).where(learners.c.id == self._learner)
+        return turns.decode_state(self._conn.execute(stored).scalar_one())
+
+    def _turn(self, event: AnyEvent) -> None:
+        self._at += timedelta(seconds=self._random.randint(8, 70))
+        event_id = f"{self._at.timestamp()}"
+        incoming = Incoming("web", "demo", event_id, self._address, event, self._at)
+        turns.take(self._conn, [incoming], self._at, self._content, _whole)
+
+    def _answer(self, state: State) -> AnyEvent:
+        floor, use = state.floor, self._random.choice(self._uses)
+        match floor.flow, floor.place:
+            case "apply", ("where" | "whom" | "changed") as place:
+                return Said(getattr(use, place), at=self._at)
+            case (("pretest" | "review"), "series"):
+                return self._pick(state, 0.0)
+            case "quiz", "question":
+                return self._pick(state, 0.2)
+            case "lesson", "page" if self._last_page(state):
+                return Pressed(str(state.stamp), "understood")
+            case flow, place:
+                return Pressed(str(state.stamp), _HABITS[flow, place](self._random))
+
+    def _last_page(self, state: State) -> bool:
+        lesson = self._content.lesson(state.floor.note["lesson"])
+        return bool(state.floor.note["page"] + 1 >= len(lesson.messages))
+
+    def _pick(self, state: State, learned: float) -> AnyEvent:
+        question = self._content.question(state.floor.note["question"])
+        at = question.right
+        if self._random.random() > self._person.skill + learned:
+            at = self._random.choice([i for i in range(len(question.options)) if i != at])
+        return Pressed(str(state.stamp), str(at))
+
+
+def _always(choice: str) -> Callable[[random.Random], str]:
+    return lambda _: choice
+
+
+def _one_of(*choices: str) -> Callable[[random.Random], str]:
+    return lambda dice: dice.choice(choices)
+
+
+_HABITS: dict[tuple[str, str], Callable[[random.Random], str]] = {
+    ("welcome", "notice"): _always("agree"),
+    ("welcome", "consent"): _one_of("yes_allow", "yes_allow", "no_allow"),
+    ("home", "rest"): _always("go"),
+    ("placement", "ask"): _one_of("yes", "no"),
+    ("placement", "shown"): _always("right"),
+    ("pretest", "intro"): _always("begin"),
+    ("plan", "areas"): _always("suggested"),
+    ("plan", "task"): _one_of("task1", "task2", "task3"),
+    ("plan", "days"): _one_of("mwf", "tt", "wed"),
+    ("plan", "time"): _one_of("t0900", "t1230", "t1500", "t1600"),
+    ("plan", "confirm"): _always("agree_plan"),
+    ("lesson", "intro"): _always("begin"),
+    ("lesson", "page"): _always("next"),
+    ("exercise", "task"): _always("did"),
+    ("quiz", "intro"): _always("begin"),
+    ("quiz", "failed"): _always("retry"),
+    ("apply", "proof"): _always("skip"),
+    ("apply", "share"): _one_of("yes_share", "no_share"),
+    ("apply", "confirm"): _one_of("yes_confirm", "no_confirm"),
+    ("apply", "sure"): _always("save"),
+    ("review", "intro"): _always("begin"),
+    ("review", "report"): _always("acknowledge"),
+}
+
+
+def _whole(channel: str, replies: tuple[Reply, ...]) -> list[tuple[Reply, ...]]:
+    return [replies]
+
+
+def codes(db: Database, now: datetime, many: int = 2) -> Iterator[tuple[str, str]]:
+    """Fresh one-time codes for people whom nobody plays yet: (name, code)."""
+    with db.write() as conn:
+        free = (
+            select(persons.c.id, persons.c.name)
+            .join(learners, learners.c.person_id == persons.c.id, isouter=True)
+            .where(learners.c.id.is_(None))
+            .order_by(persons.c.id.desc())
+            .limit(many)
+        )
+        for person_id, name in conn.execute(free).all():
+            yield name, roster.issue_code(conn, person_id, now)

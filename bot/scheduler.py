@@ -1,0 +1,73 @@
+"""A ticker and nothing more: what is due stands in our tables, not in a job store."""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from sqlalchemy import Connection
+
+from bot import metrics
+from bot.dispatch import Unavailable
+from storage import timers
+from storage.models import heartbeats
+from storage.turns import insert_new
+
+if TYPE_CHECKING:
+    from bot.app import App
+
+log = structlog.get_logger()
+
+
+class Scheduler:
+    """Ticks every second: due timers become events, what waits is swept, the spool is drained."""
+
+    def __init__(self, app: "App") -> None:
+        self._app = app
+        self._ticker = AsyncIOScheduler(
+            timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1}
+        )
+        self._ticked = time.monotonic()
+
+    def start(self) -> None:
+        self._ticked = time.monotonic()
+        every = self._ticker.add_job
+        every(self._safely, "interval", [self.tick], seconds=1, misfire_grace_time=None)
+        every(self._safely, "interval", [self.tidy], seconds=60, misfire_grace_time=None)
+        self._ticker.start()
+
+    def stop(self) -> None:
+        if self._ticker.running:
+            self._ticker.shutdown(wait=False)
+
+    def ticked_within(self, seconds: float) -> bool:
+        return time.monotonic() - self._ticked < seconds
+
+    async def _safely(self, work: Callable[[], Awaitable[None]]) -> None:
+        """One failed tick must not be the last."""
+        try:
+            await work()
+        except Unavailable:
+            log.warning("database unavailable, will try again")
+        except Exception as error:
+            log.error("tick failed", error=type(error).__name__)
+
+    async def tick(self) -> None:
+        app = self._app
+        due = await app.read(lambda conn: timers.due(conn, app.clock()))
+        await app.dispatcher.submit(due)
+        await app.sender.sweep()
+        await app.spool.drain(app.edge.take_line)
+        self._ticked = time.monotonic()
+        metrics.TICK.set_to_current_time()
+
+    async def tidy(self) -> None:
+        """End what is past its deadline, and leave a sign of life for other processes."""
+        await self._app.sender.expire()
+        await self._app.dispatcher.run(self.beat)
+
+    def beat(self, conn: Connection, now: datetime) -> None:
+        conn.execute(insert_new(conn, heartbeats).values(name="service", at=now))
+        conn.execute(heartbeats.update().where(heartbeats.c.name == "service").values(at=now))

@@ -1,0 +1,20 @@
+"""What all tests may use."""
+
+import pytest
+
+from content.load import load
+from content.schema import Content
+
+pytest_plugins = ["tests.databases"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update", action="store_true", help="rewrite tests/dialogs with what is said now"
+    )
+
+
+@pytest.fixture(scope="session")
+def content() -> Content:
+    """The real content, with somebody to write to."""
+    return load().model_copy(update={"dpo": "dpo@agency.go.th"})

