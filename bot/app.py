@@ -142,7 +142,8 @@ class App:
         try:
             if self.works:
                 await self._start_work()
-            await self.control.start()
+            if self.db.sqlite:  # elsewhere commands open the database themselves
+                await self.control.start()
             log.info("started", serves=self.serves, works=self.works)
             yield self
         finally:

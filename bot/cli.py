@@ -16,7 +16,7 @@ from storage.database import ConfigError, Database
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 parked_app = typer.Typer(no_args_is_help=True, help="Events whose turn failed.")
 app.add_typer(parked_app, name="parked")
-out = Console(highlight=False)
+out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

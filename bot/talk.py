@@ -12,9 +12,9 @@ from rich.console import Console
 
 from bot.channels.terminal import numbered, shown
 from bot.config import Settings
+from bot.recording import Recorder
 from bot.service import operator
 from content.load import load
-from flows import transcript
 from flows.types import Reply
 from storage.database import ConfigError
 
@@ -63,7 +63,7 @@ def _read() -> str | None:
 def _record(path: Path, out: Console) -> None:
     """Talk to a learner in memory, with a clock of its own, and write what happened as a
     transcript: the state goes through JSON between turns, as in the tests."""
-    recorder = transcript.Recorder(load(), datetime.now(UTC))
+    recorder = Recorder(load(), datetime.now(UTC))
     for reply in recorder.start():
         out.print(shown(reply) + "\n")
     while (line := _read()) is not None:

@@ -146,7 +146,7 @@ class Edge:
             for callback in parsed.callbacks:
                 self._app.spawn(sender.answer_callback(callback))
             for chat in parsed.leave:
-                self._app.spawn(sender.leave(chat))
+                self._app.spawn(sender.leave(chat, self._app.content.copy_["th"]["group_chat"]))
 
     async def _park(self, channel: str, raw: str, reason: str) -> None:
         metrics.PARKED.inc()

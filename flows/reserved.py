@@ -121,7 +121,7 @@ def _scrubbed(floor: Floor, message: str) -> Floor:
 
 def _stop(state: State, content: Content) -> Turn:
     if state.stopped:
-        return Turn(state)
+        return Turn(state.back())
     return Turn(
         replace(state.aside("stopped", "stopped"), stopped=True),
         (tell(state, content, "stopped"),),

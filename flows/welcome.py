@@ -21,9 +21,7 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
             buttons = choices(state, content, "agree", "full_notice", "language")
             return Ask(text, buttons, again=say(state, content, "notice_again"))
         case "consent" if consent := _consent(state, content):
-            return Ask(
-                consent.ask.of(state.lang), choices(state, content, "yes_allow", "no_allow")
-            )
+            return Ask(consent.ask.of(state.lang), choices(state, content, "yes_allow", "no_allow"))
         case _:
             return Ask(say(state, content, "who"), choices(state, content, "claim", "guest"))
 

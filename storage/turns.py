@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from msgspec import Struct
 from msgspec.json import Decoder, Encoder
-from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from content.schema import Content
@@ -147,7 +147,8 @@ _BY_ADDRESS = (
     select(*_COLUMNS)
     .join(addresses, addresses.c.learner_id == learners.c.id)
     .where(
-        tuple_(addresses.c.channel, addresses.c.address).in_(bindparam("wanted", expanding=True))
+        addresses.c.channel.in_(bindparam("channels", expanding=True)),
+        addresses.c.address.in_(bindparam("wanted", expanding=True)),
     )
     .order_by(learners.c.id)
     .with_for_update(of=learners, key_share=True)
@@ -169,7 +170,8 @@ def _locked(
     by_id: dict[int, Gathered] = {}
     wanted, ids = sorted(wanted), sorted(ids)
     if wanted:
-        for row in conn.execute(_BY_ADDRESS, {"wanted": wanted}):
+        channels, names = zip(*wanted, strict=True)
+        for row in conn.execute(_BY_ADDRESS, {"channels": sorted(set(channels)), "wanted": names}):
             who = by_id.get(row[0])
             if who is None:
                 who = by_id[row[0]] = Gathered(row[0], decode_state(row[1]), row[2], row[3])
@@ -213,13 +215,19 @@ def insert_new(conn: Connection, table: Any) -> Any:
 
 
 _SEEN = select(inbox.c.channel, inbox.c.bot, inbox.c.event_id).where(
-    tuple_(inbox.c.channel, inbox.c.bot, inbox.c.event_id).in_(bindparam("keys", expanding=True))
+    inbox.c.channel.in_(bindparam("channels", expanding=True)),
+    inbox.c.bot.in_(bindparam("bots", expanding=True)),
+    inbox.c.event_id.in_(bindparam("ids", expanding=True)),
 )
 
 
 def _seen(conn: Connection, batch: Sequence[Incoming]) -> set[tuple[str, str, str]]:
-    keys = [(x.channel, x.bot, x.event_id) for x in batch]
-    return {tuple(row) for row in conn.execute(_SEEN, {"keys": keys})}
+    keys = {
+        "channels": sorted({x.channel for x in batch}),
+        "bots": sorted({x.bot for x in batch}),
+        "ids": [x.event_id for x in batch],
+    }
+    return {tuple(row) for row in conn.execute(_SEEN, keys)}
 
 
 def _drop_fired(conn: Connection, batch: Sequence[Incoming]) -> set[int]:

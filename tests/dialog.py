@@ -1,5 +1,6 @@
 """Plays the transcripts of `tests/dialogs/` against the conversation: data in, text out."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -120,6 +121,14 @@ def played(text: str, content: Content) -> str:
         except Fault as fault:
             raise Fault(f"line {line.number}: {fault}") from fault
     return "\n".join(written) + "\n"
+
+
+def replies_of(path: Path, content: Content) -> Iterator[tuple[Reply, ...]]:
+    """What the bot says in a transcript, turn by turn."""
+    player = Player(content)
+    for line in parse(path.read_text(encoding="utf-8")):
+        player.play(line)
+    return (turn.replies for turn in player.turns if turn.replies)
 
 
 def dialogs() -> list[Path]:

@@ -606,11 +606,11 @@ async def test_presses_are_acknowledged_and_groups_left_whatever_comes_of_it() -
     """A press that is too old, or a group that has thrown us out, is nobody's fault."""
     async with world() as (telegram, sender, _):
         assert await sender.answer_callback("cb1")
-        assert await sender.leave("-100")
+        assert await sender.leave("-100", "ลาก่อน")
         telegram.fail_next(1, 400)
         assert not await sender.answer_callback("cb0")
         telegram.fail_next(1, "lost")
-        assert not await sender.leave("-100")
+        assert not await sender.leave("-100", "ลาก่อน")
 
     assert telegram.answered == ["cb1"]
     assert telegram.left == ["-100", "-100"]

@@ -82,6 +82,9 @@ class Walk(Struct):
     """How often each flow had the open question."""
     turns: int = 0
     replies: dict[bytes, Reply] = {}
+    """Every reply once, whatever its stamp."""
+    said: dict[object, tuple[Reply, ...]] = {}
+    """A turn's replies for every shape that a turn can have."""
 
     def steps(self) -> Iterator[Step]:
         """Every event from every state, breadth first."""
@@ -91,12 +94,18 @@ class Walk(Struct):
             for event, now in events(state, self.content):
                 for step in play(state, event, now, self.content):
                     self.turns += 1
-                    for reply in step.turn.replies:
-                        self.replies.setdefault(encode(reply), reply)
+                    self._keep(step.turn.replies)
                     yield step
                     after = step.turn.state
                     if key(after, self.content) not in self.states:
                         waiting.append(self._add(after))
+
+    def _keep(self, replies: tuple[Reply, ...]) -> None:
+        for reply in replies:
+            self.replies.setdefault(encode(replace(reply, stamp="")), reply)
+        shape = tuple((len(r.choices), bool(r.title), bool(r.picture)) for r in replies)
+        if len(shape) > 1:
+            self.said.setdefault(shape, replies)
 
     def _add(self, state: State) -> State:
         self.states[key(state, self.content)] = state
@@ -109,22 +118,33 @@ def beginnings(content: Content) -> Iterator[State]:
     for lang in LANGS:
         yield State(7, lang=lang)
         planned = replace(GIVEN["planned"](NOW), lang=lang, stamp=9)
-        for area, questions in content.questions.items():
-            for question in questions:
-                note = {"area": area, "asked": [], "right": 0, "question": question.id}
-                yield replace(planned, floor=Floor("quiz", "question", note))
-        for lessons in content.lessons.values():
-            for lesson in lessons:
-                yield replace(planned, floor=Floor("lesson", "intro", {"lesson": lesson.id}))
-        for exercises in content.exercises.values():
-            for exercise in exercises:
-                yield replace(planned, floor=Floor("exercise", "task", {"exercise": exercise.id}))
+        for floor in spots(content):
+            yield replace(planned, floor=floor)
+
+
+def spots(content: Content) -> Iterator[Floor]:
+    """Every question, page, exercise and list of courses."""
+    for area in content.questions:
+        for question in content.questions[area]:
+            note = {"area": area, "asked": [], "right": 0, "question": question.id}
+            yield Floor("quiz", "question", note)
+        for lesson in content.lessons[area]:
+            yield Floor("lesson", "intro", {"lesson": lesson.id})
+            for page in range(len(lesson.messages)):
+                yield Floor("lesson", "page", {"lesson": lesson.id, "page": page})
+        for exercise in content.exercises[area]:
+            yield Floor("exercise", "task", {"exercise": exercise.id})
+        yield Floor("lesson", "courses", {"lesson": content.lessons[area][0].id})
+    for course in content.courses:
+        lesson = content.lessons[course.areas[0]][0].id
+        yield Floor("lesson", "learned", {"lesson": lesson, "course": course.id})
 
 
 def key(state: State, content: Content) -> object:
     """States that are alike for the walk: coarse enough to come to an end."""
     floor, journey = state.floor, state.journey
-    path = (journey.number > 1, *(name for name in steps.ACTIVITIES if _done(name, state, content)))
+    here = steps.current(state, content)
+    path = (journey.number > 1, here and here[1], bool(journey.plan), *_left(state))
     who = (state.person is not None, bool(state.consents.get("nudges")), state.placed is not None)
     beside = (state.paused[-1].flow if state.paused else "", state.stopped, state.quiet)
     spot = (floor.flow, floor.place, *(_brief(k, v) for k, v in sorted(floor.note.items())))
@@ -134,19 +154,22 @@ def key(state: State, content: Content) -> object:
     return (state.lang, met, spot, beside[:1] if state.paused else (), path, who[:1])
 
 
-def _done(activity: str, state: State, content: Content) -> bool:
-    return steps.activity_done(activity, state, content)
+def _left(state: State) -> tuple[int, ...]:
+    """How many areas of the plan still want a lesson, an exercise, a quiz."""
+    journey = state.journey
+    areas = set(journey.plan.areas if journey.plan else ())
+    passed = {area for area, quiz in journey.quizzes.items() if quiz.passed}
+    lessons, exercises = ({area_of(x) for x in of} for of in (journey.lessons, journey.exercises))
+    return tuple(len(areas - done) for done in (lessons, exercises, passed))
 
 
 def _brief(name: str, value: Json) -> Json:
-    """A note as far as it decides what can be asked."""
+    """A note as far as it decides what can be asked; which item is asked about does not."""
     match name:
         case "answers" | "asked" | "chosen" | "days":
             return name, len(value) if isinstance(value, list) else value
-        case "question":
-            return area_of(value)
-        case "lesson" | "exercise" | "page" | "right" | "area" | "n" | "says" | "share":
-            return value
+        case "page" | "right" | "n" | "says" | "share":
+            return name, value
         case _:
             return name
 
@@ -204,10 +227,20 @@ def the_content() -> Content:
     return load().model_copy(update=known)
 
 
-@cache
-def collect() -> list[Reply]:
-    """Every reply that the walk hears, each once."""
-    walk = Walk(the_content())
-    for _ in walk.steps():
-        pass
-    return list(walk.replies.values())
+def collect() -> list[tuple[Reply, ...]]:
+    """Every reply that a walk hears, each once, and the replies of turns of every shape."""
+    if not _walked:
+        walk = Walk(the_content())
+        for _ in walk.steps():
+            pass
+        keep(walk)
+    (walk,) = _walked
+    return [*((reply,) for reply in walk.replies.values()), *walk.said.values()]
+
+
+_walked: list[Walk] = []
+
+
+def keep(walk: Walk) -> None:
+    """Once is enough for everybody who judges it."""
+    _walked[:] = [walk]

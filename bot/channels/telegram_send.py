@@ -157,8 +157,9 @@ class TelegramSender:
         heard, _ = await self._hear(self._bot.answer_callback_query(callback))
         return isinstance(heard, Answered) and heard.status == 200
 
-    async def leave(self, chat: str) -> bool:
-        """Leave a group without a word: the bot talks to one person at a time."""
+    async def leave(self, chat: str, farewell: str) -> bool:
+        """Say why, and leave a group: the bot talks to one person at a time."""
+        await self._hear(self._bot.send_message(int(chat), farewell))
         heard, _ = await self._hear(self._bot.leave_chat(int(chat)))
         return isinstance(heard, Answered) and heard.status == 200
 
