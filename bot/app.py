@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy import Connection
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from bot import web
 from bot.channels import line, telegram, webchat
@@ -217,10 +217,12 @@ class App:
         """Each thing that must be so for this process to do its work."""
         checks = {"writer": self.dispatcher.alive, "database": await self._can_write()}
         if self.works:
-            checks["scheduler"] = self.scheduler.ticked_within(30)
+            checks |= {"sender": self.sender.alive, "scheduler": self.scheduler.alive}
         return checks
 
     async def _can_write(self) -> bool:
+        if not self.dispatcher.alive:
+            return False
         try:
             async with asyncio.timeout(3):
                 await self.dispatcher.run(self.scheduler.beat)
@@ -228,7 +230,7 @@ class App:
             return False
         return True
 
-    def asgi(self) -> Starlette:
+    def asgi(self) -> ASGIApp:
         """The web application; its life is the service's life."""
 
         @asynccontextmanager
@@ -238,8 +240,8 @@ class App:
 
         chat = webchat.routes(self.chats, demo=self.demo, secret=self.settings.secret_key.encode())
         made: Sequence[BaseRoute] = [*web.routes(self), *chat]
-        guards = [Middleware(SecurityHeaders)]
-        return Starlette(routes=made, middleware=guards, lifespan=lifespan)
+        # around all of it: Starlette answers a failure of ours outside its own middleware
+        return SecurityHeaders(Starlette(routes=made, lifespan=lifespan))
 
 
 def var_folder(settings: Settings) -> Path:

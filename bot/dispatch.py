@@ -77,9 +77,10 @@ class Dispatcher:
         return self._thread is not None and self._thread.is_alive()
 
     async def submit(self, events: Sequence[Incoming]) -> None:
-        """Take the turns of these events; return once all are on disk."""
-        if events:
-            await self._put(_Item(self._future(), events))
+        """Take the turns of these events; return once all are on disk. Very many are taken in
+        several transactions, so that nobody waits behind all of them."""
+        for at in range(0, len(events), MOST):
+            await self._put(_Item(self._future(), events[at : at + MOST]))
 
     async def run(self, job: Callable[[Connection, datetime], T]) -> T:
         """Run a small write in the same queue, behind the events that wait."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+SILENCE = 30.0
+"""Seconds without a tick after which nothing is keeping time any more."""
+
 
 class Scheduler:
     """Ticks every second: due timers become events, what waits is swept, the spool is drained."""
@@ -42,8 +45,9 @@ class Scheduler:
         if self._ticker.running:
             self._ticker.shutdown(wait=False)
 
-    def ticked_within(self, seconds: float) -> bool:
-        return time.monotonic() - self._ticked < seconds
+    @property
+    def alive(self) -> bool:
+        return time.monotonic() - self._ticked < SILENCE
 
     async def _safely(self, work: Callable[[], Awaitable[None]]) -> None:
         """One failed tick must not be the last."""
@@ -64,8 +68,8 @@ class Scheduler:
         metrics.TICK.set_to_current_time()
 
     async def tidy(self) -> None:
-        """End what is past its deadline, and leave a sign of life for other processes."""
-        await self._app.sender.expire()
+        """End what is over, and leave a sign of life for other processes."""
+        await self._app.sender.tidy()
         await self._app.dispatcher.run(self.beat)
 
     def beat(self, conn: Connection, now: datetime) -> None:

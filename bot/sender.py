@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from bot import metrics
 from bot.dispatch import Dispatcher, Unavailable
-from storage import outbox
+from storage import outbox, privacy
 from storage.database import Database
 from storage.outbox import Ended
 from storage.wire import Outcome, Row
@@ -26,6 +26,8 @@ CLAIMS = 128
 """Rows in one claim, and outcomes in one note."""
 IN_FLIGHT = 64
 """Requests under way at a time, on each channel."""
+ORPHANED = 3600.0
+"""Seconds that a photo may wait for the turn that speaks of it."""
 CALL_LIMIT = 20.0
 """Seconds after which an attempt counts as lost, whatever the platform's library does."""
 
@@ -155,7 +157,7 @@ class Sender:
             async with self._gates[row.channel], asyncio.timeout(CALL_LIMIT):
                 if row.lane == "fetch":
                     outcome, data = await channel.fetch(row)
-                    file = self._keep(data) if outcome.status == "accepted" else ""
+                    file = self._keep(row, data) if outcome.status == "accepted" else ""
                 else:
                     outcome, file = await channel.send(row), ""
         except Exception as error:
@@ -174,7 +176,10 @@ class Sender:
         if seconds:
             self._frozen[row.channel] = self._clock() + timedelta(seconds=seconds)
 
-    def _keep(self, data: bytes) -> str:
+    def _keep(self, row: Row, data: bytes) -> str:
+        """The file's name; the web chat's photos are on disk already, under their reference."""
+        if not data:
+            return row.request.fetch
         self._photos.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = uuid4().hex
         (self._photos / name).write_bytes(data)
@@ -213,8 +218,20 @@ class Sender:
         with self._db.read() as conn:
             return outbox.due(conn, name, now), outbox.abandoned(conn, name, now)
 
-    async def expire(self) -> None:
+    async def tidy(self) -> None:
+        """End what is past its deadline; drop photos that belong to nobody (any more)."""
         await self._dispatcher.run(outbox.expire)
+        await asyncio.to_thread(self._drop_photos)
+
+    def _drop_photos(self) -> None:
+        if not self._photos.is_dir():
+            return
+        with self._db.read() as conn:
+            known = privacy.photo_files(conn)
+        before = self._clock().timestamp() - ORPHANED
+        for path in self._photos.iterdir():
+            if path.name not in known and path.stat().st_mtime < before:
+                path.unlink(missing_ok=True)
 
 
 def _claimed(keys: list[str], conn: Connection, now: datetime) -> set[str]:

@@ -40,16 +40,21 @@ class Spool:
 
     def waiting(self) -> list[Path]:
         """Oldest first."""
-        return sorted(path for path in self._folder.iterdir() if path.suffix != ".part")
+        return sorted(path for path in self._folder.iterdir() if not path.suffix)
 
     async def drain(self, take: Callable[[bytes], Awaitable[None]]) -> int:
-        """Take what waits, in order, until the database is down again."""
+        """Take what waits, in order, until the database is down again. A body that cannot be
+        taken for any other reason is set aside, or it would hold up all behind it."""
         taken = 0
         for path in await asyncio.to_thread(self.waiting):
             try:
                 await take(path.read_bytes())
             except Unavailable:
                 break
+            except Exception as error:
+                log.error("spooled body set aside", file=path.name, error=type(error).__name__)
+                path.rename(path.with_suffix(".bad"))
+                continue
             path.unlink()
             taken += 1
         if taken:

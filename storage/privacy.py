@@ -69,10 +69,16 @@ def cancel_unasked(conn: Connection, learner_id: int, now: datetime) -> None:
 
 
 def erase(conn: Connection, learner_id: int) -> None:
-    """Delete every row about a learner. The photo files go with the next sweep of `var/photos`,
-    which keeps only files that a row knows."""
+    """Delete every row about a learner. The files of photos follow within the hour: the sender
+    keeps only those that a row knows."""
     ours = select(addresses.c.address).where(addresses.c.learner_id == learner_id)
     conn.execute(delete(parked).where(parked.c.address.in_(ours)))
     for table in (facts, timers, outbox, pictures, photos, certificates, claim_tries, addresses):
         conn.execute(delete(table).where(table.c.learner_id == learner_id))
     conn.execute(delete(learners).where(learners.c.id == learner_id))
+
+
+def photo_files(conn: Connection) -> set[str]:
+    """Names of the files that somebody's evidence refers to."""
+    rows = conn.execute(select(photos.c.file, photos.c.ref))
+    return {name for row in rows for name in row if name}

@@ -23,8 +23,14 @@ def draw(menu: Menu, lang: Lang) -> tuple[bytes, list[Bounds]]:
         for at, (area, box) in enumerate(zip(menu.areas, bounds, strict=True))
     ]
     paper = tag("rect", width=WIDTH, height=HEIGHT, fill=PAPER)
-    size = {"width": WIDTH, "height": HEIGHT, "viewBox": f"0 0 {WIDTH} {HEIGHT}"}
-    picture = tag("svg", paper + "".join(fields), xmlns="http://www.w3.org/2000/svg", **size)
+    picture = tag(
+        "svg",
+        paper + "".join(fields),
+        xmlns="http://www.w3.org/2000/svg",
+        width=WIDTH,
+        height=HEIGHT,
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+    )
     return png(picture), bounds
 
 
