@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import Connection
@@ -30,6 +31,7 @@ from bot.scheduler import Scheduler
 from bot.sender import Channel, Sender
 from bot.spool import Spool
 from content.schema import Content
+from flows.calendar import keep_time_of
 from flows.types import Picture, Reply
 from storage import outbox
 from storage.database import Database
@@ -79,6 +81,7 @@ class App:
         linked = settings.public_url if self._links_open(settings) else ""
         known = {"dpo": settings.dpo_contact, "public_url": linked}
         self.content = content.model_copy(update=known)
+        keep_time_of(ZoneInfo(settings.timezone))
         self.var = var_folder(settings)
         self.db = Database(settings.database_url)
         self.spool = Spool(self.var / "spool")
@@ -230,7 +233,7 @@ class App:
             return False
         return True
 
-    def asgi(self) -> ASGIApp:
+    def asgi(self) -> Starlette:
         """The web application; its life is the service's life."""
 
         @asynccontextmanager
@@ -240,8 +243,15 @@ class App:
 
         chat = webchat.routes(self.chats, demo=self.demo, secret=self.settings.secret_key.encode())
         made: Sequence[BaseRoute] = [*web.routes(self), *chat]
-        # around all of it: Starlette answers a failure of ours outside its own middleware
-        return SecurityHeaders(Starlette(routes=made, lifespan=lifespan))
+        return Site(routes=made, lifespan=lifespan)
+
+
+class Site(Starlette):
+    """Every answer is guarded. Starlette answers a failure of ours outside its own middleware,
+    so the guard stands around all of it."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return SecurityHeaders(super().build_middleware_stack())
 
 
 def var_folder(settings: Settings) -> Path:

@@ -120,7 +120,7 @@ def setup() -> None:
 def parked_list() -> None:
     """What waits for a person, oldest first."""
     rows = _call("parked", {})
-    table = Table("id", "at", "channel", "error")
+    table = Table("id", "at", "channel", "error", box=None)
     for row in rows:
         table.add_row(str(row["id"]), row["at"], row["channel"], row["error"])
     out.print(table if rows else "nothing is parked")

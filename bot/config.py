@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from storage.database import ConfigError
 
 PREFIXES = ("KAONA_", "LINE_", "TELEGRAM_")
+"""How our settings begin. In the environment others may have names of the last two kinds."""
 
 
 class Settings(BaseSettings):
@@ -97,11 +98,12 @@ def names() -> list[str]:
 
 def _refuse_unknown() -> None:
     """A misspelt setting would be silently without effect."""
-    given = set(os.environ)
+    given = {name for name in os.environ if name.startswith("KAONA_")}
     if Path(".env").exists():
         lines = Path(".env").read_text(encoding="utf-8").splitlines()
-        given |= {line.partition("=")[0].strip().removeprefix("export ") for line in lines}
+        written = {line.partition("=")[0].strip().removeprefix("export ") for line in lines}
+        given |= {name for name in written if name.startswith(PREFIXES)}
     known = set(names())
     for name in sorted(given):
-        if name.startswith("KAONA_") and name not in known:
+        if name not in known:
             raise ConfigError(f"{name}: there is no such setting, see .env.example")

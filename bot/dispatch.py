@@ -2,21 +2,21 @@
 before anybody is told that they are done."""
 
 import asyncio
-import queue
-import threading
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, TypeVar
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, field
 from sqlalchemy import Connection
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from bot import metrics
 from content.schema import Content
 from storage import turns
-from storage.database import Database
+from storage.database import DOWN, Database
 from storage.turns import Pack, Work
 from storage.wire import Incoming, Row
 
@@ -25,20 +25,24 @@ log = structlog.get_logger()
 
 MOST = 64
 """Events in one transaction."""
-DOWN = (OperationalError, InterfaceError)
-"""Failures of the database, not of what was written."""
+PATIENCE = 0.005
+"""Seconds that a transaction may wait for more events."""
 
 
 class Unavailable(Exception):
     """The database cannot be written to just now; nothing was accepted."""
 
 
+def _future() -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().create_future()
+
+
 class _Item(Struct):
     """Something that waits for the writer: events of one delivery, or a job."""
 
-    future: asyncio.Future[Any]
     events: Sequence[Incoming] = ()
     job: Callable[[Connection, datetime], Any] | None = None
+    future: asyncio.Future[Any] = field(default_factory=_future)
 
 
 class Dispatcher:
@@ -57,76 +61,80 @@ class Dispatcher:
         self._pack = pack
         self._clock = clock
         self._queued = queued
-        self._items: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: deque[_Item] = deque()
+        self._due = asyncio.Event()
+        self._writer: ThreadPoolExecutor
+        self._feeding: asyncio.Task[None] | None = None
+        self._stopping = False
 
     def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._write, name="writer", daemon=True)
-        self._thread.start()
+        self._writer = ThreadPoolExecutor(1, "writer")
+        self._stopping = False
+        self._feeding = asyncio.create_task(self._feed())
 
     async def stop(self) -> None:
         """Finish what waits, then end the thread."""
-        self._items.put(None)
-        if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
+        self._stopping = True
+        self._due.set()
+        if self._feeding is not None:
+            await self._feeding
+            self._writer.shutdown()
 
     @property
     def alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        return self._feeding is not None and not self._feeding.done()
 
     async def submit(self, events: Sequence[Incoming]) -> None:
         """Take the turns of these events; return once all are on disk. Very many are taken in
         several transactions, so that nobody waits behind all of them."""
         for at in range(0, len(events), MOST):
-            await self._put(_Item(self._future(), events[at : at + MOST]))
+            await self._put(_Item(events[at : at + MOST]))
 
     async def run(self, job: Callable[[Connection, datetime], T]) -> T:
         """Run a small write in the same queue, behind the events that wait."""
-        result: T = await self._put(_Item(self._future(), job=job))
+        result: T = await self._put(_Item(job=job))
         return result
 
-    def _future(self) -> asyncio.Future[Any]:
-        assert self._loop is not None, "start the dispatcher first"
-        return self._loop.create_future()
-
     async def _put(self, item: _Item) -> Any:
-        self._items.put(item)
+        self._waiting.append(item)
+        self._due.set()
         return await item.future
 
-    # --- the writer thread ---------------------------------------------------------------
-
-    def _write(self) -> None:
-        while True:
-            batch = self._batch()
-            if batch is None:
-                return
+    async def _feed(self) -> None:
+        """One batch after another: to the writer, then back to those who wait for it."""
+        loop = asyncio.get_running_loop()
+        while self._waiting or not self._stopping:
+            await self._due.wait()
+            await self._gathered()
+            if not (batch := self._batch()):
+                continue
             try:
-                answers, rows = self._commit(batch)
+                answers, rows = await loop.run_in_executor(self._writer, self._commit, batch)
             except Exception as error:
                 log.error("writer failed", error=type(error).__name__)
                 answers, rows = [(item, _unavailable(error)) for item in batch], []
-            assert self._loop is not None
-            self._loop.call_soon_threadsafe(self._tell, answers, rows)
+            loop.call_soon(self._tell, answers, rows)
 
-    def _batch(self) -> list[_Item] | None:
-        """Wait for one item, then take what has gathered behind it."""
-        first = self._items.get()
-        if first is None:
-            return None
-        batch, count = [first], len(first.events)
-        while count < MOST:
-            try:
-                item = self._items.get_nowait()
-            except queue.Empty:
-                break
-            if item is None:
-                self._items.put(None)
-                break
-            batch.append(item)
-            count += len(item.events) or 1
+    async def _gathered(self) -> None:
+        """Wait a moment until the loop brings nothing more: the writer is faster when the loop
+        is at rest, for only one of the two can hold the interpreter."""
+        before, until = 0, time.monotonic() + PATIENCE
+        while before < len(self._waiting) < MOST and time.monotonic() < until:
+            before = len(self._waiting)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+    def _batch(self) -> list[_Item]:
+        batch: list[_Item] = []
+        count = 0
+        while self._waiting and count < MOST:
+            batch.append(self._waiting.popleft())
+            count += len(batch[-1].events) or 1
+        if not self._waiting:
+            self._due.clear()
         return batch
+
+    # --- the writer thread ---------------------------------------------------------------
 
     def _commit(self, batch: list[_Item]) -> tuple[list[tuple[_Item, Any]], list[Row]]:
         """All of it in one transaction; if one spoils it, each by itself."""
@@ -192,8 +200,10 @@ class Dispatcher:
             for row in work.parked:
                 log.error("event parked", channel=row["channel"], error=row["error"])
 
+    # --- back on the event loop ----------------------------------------------------------
+
     def _tell(self, answers: list[tuple[_Item, Any]], rows: list[Row]) -> None:
-        """Back on the event loop: answer those who wait, and hand over what is to be sent."""
+        """Answer those who wait, and hand over what is to be sent."""
         for item, answer in answers:
             if item.future.done():
                 continue

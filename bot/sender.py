@@ -2,7 +2,8 @@
 for each learner; what a crash or a platform left behind is found again by sweeping."""
 
 import asyncio
-from collections import deque
+import contextlib
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,10 +23,15 @@ from storage.wire import Outcome, Row
 
 log = structlog.get_logger()
 
-CLAIMS = 128
-"""Rows in one claim, and outcomes in one note."""
+NOTES = 128
+"""Outcomes in one note."""
 IN_FLIGHT = 64
-"""Requests under way at a time, on each channel."""
+"""Rows claimed at a time, and so at most the requests under way, on each channel."""
+PAUSE = 1.0
+"""Seconds to leave the database alone after it has failed."""
+OVERTAKING = 2.0
+"""Seconds beyond its wait that others wait for a request that must go before them: it takes a
+sweep to find it again."""
 ORPHANED = 3600.0
 """Seconds that a photo may wait for the turn that speaks of it."""
 CALL_LIMIT = 20.0
@@ -58,16 +64,21 @@ class Sender:
         self._photos = photos
         self._clock = clock
         self._dispatcher: Dispatcher
-        self._waiting: deque[Row] = deque()
+        self._waiting: dict[str, deque[Row]] = {name: deque() for name in channels}
+        self._in_hand: Counter[str] = Counter()
         self._ended: deque[Ended] = deque()
         self._known: set[str] = set()
         """Keys that this process has in hand: a sweep leaves them alone."""
-        self._lines: dict[tuple[str, str], deque[Row]] = {}
+        self._lines: dict[tuple[str, str], deque[tuple[Row, datetime]]] = {}
+        """By address: claimed rows, and when they were claimed."""
+        self._first: dict[tuple[str, str], tuple[str, datetime]] = {}
+        """By address: the row that must go before all others, and until when they wait for it."""
         self._frozen: dict[str, datetime] = {}
-        self._gates = {name: asyncio.Semaphore(IN_FLIGHT) for name in channels}
         self._claim_due, self._note_due = asyncio.Event(), asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
+        self._claiming = asyncio.Lock()
+        self._stopping = False
 
     def start(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
@@ -77,20 +88,28 @@ class Sender:
         ]
 
     async def stop(self, patience: float = 10.0) -> None:
-        """Claim no more; let what is in flight end, and note how it did."""
-        self._loops[0].cancel()
+        """Claim no more; let what is in flight end, and note how it did. What cannot be noted
+        stays `sending`, and the next sweep of anybody finds it."""
+        self._stopping = True
+        async with self._claiming:  # what is being claimed now would count as tried
+            self._loops[0].cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=patience)
         self._loops[1].cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
-        while self._ended:
+        with contextlib.suppress(Unavailable):
             await self._note()
+
+    @property
+    def alive(self) -> bool:
+        return bool(self._loops) and not any(loop.done() for loop in self._loops)
 
     def queued(self, rows: list[Row]) -> None:
         """Rows that were just committed, or that a sweep found."""
         mine = [r for r in rows if r.channel in self._channels and r.key not in self._known]
         self._known.update(row.key for row in mine)
-        self._waiting.extend(mine)
+        for row in mine:
+            self._waiting[row.channel].append(row)
         if mine:
             self._claim_due.set()
 
@@ -100,33 +119,70 @@ class Sender:
             due.clear()
             try:
                 await work()
-            except Unavailable:
-                await asyncio.sleep(1)  # never send what cannot be recorded
+            except Exception as error:  # never send what cannot be recorded
+                if not isinstance(error, Unavailable):
+                    log.error("sender failed", error=type(error).__name__)
+                await asyncio.sleep(PAUSE)
                 due.set()
 
     # --- claiming ------------------------------------------------------------------------
 
     async def _claim(self) -> None:
-        while self._waiting:
-            rows = [self._waiting.popleft() for _ in range(min(CLAIMS, len(self._waiting)))]
-            try:
-                got = await self._dispatcher.run(partial(_claimed, [row.key for row in rows]))
-            except BaseException:
-                self._waiting.extendleft(reversed(rows))
-                raise
-            for row in rows:
-                if row.key in got:
-                    self._line_up(row)
-                else:
-                    self._known.discard(row.key)
+        async with self._claiming:
+            for name in self._channels:
+                while rows := self._next(name):
+                    await self._claim_rows(name, rows)
 
-    def _line_up(self, row: Row) -> None:
+    def _next(self, name: str) -> list[Row]:
+        """Waiting rows that may leave now; those that must wait are left to a later sweep.
+        No more are claimed than can be under way: if we die, what is claimed counts as tried."""
+        waiting, room = self._waiting[name], IN_FLIGHT - self._in_hand[name]
+        if self._stopping or room < min(len(waiting), IN_FLIGHT // 2):
+            return []
+        rows: list[Row] = []
+        now = self._clock()
+        while waiting and len(rows) < room:
+            row = waiting.popleft()
+            if self._waits(row, now):
+                self._known.discard(row.key)
+            else:
+                rows.append(row)
+        return rows
+
+    def _waits(self, row: Row, now: datetime) -> bool:
+        """Behind a request that must wait, all wait: order is part of the message."""
+        if now < self._frozen.get(row.channel, now):
+            return True
+        to = (row.channel, row.address)
+        first, until = self._first.get(to, (row.key, now))
+        if first != row.key and now < until:
+            return True
+        self._first.pop(to, None)
+        return False
+
+    async def _claim_rows(self, name: str, rows: list[Row]) -> None:
+        now = self._clock()
+        self._in_hand[name] += len(rows)
+        try:
+            got = await self._dispatcher.run(partial(_claimed, [row.key for row in rows]))
+        except BaseException:
+            self._in_hand[name] -= len(rows)
+            self._waiting[name].extendleft(reversed(rows))
+            raise
+        for row in rows:
+            if row.key in got:
+                self._line_up(row, now)
+            else:
+                self._in_hand[name] -= 1
+                self._known.discard(row.key)
+
+    def _line_up(self, row: Row, claimed: datetime) -> None:
         """Requests to one address leave one after another."""
         to = (row.channel, row.address)
         if to in self._lines:
-            self._lines[to].append(row)
+            self._lines[to].append((row, claimed))
             return
-        self._lines[to] = deque([row])
+        self._lines[to] = deque([(row, claimed)])
         task = asyncio.create_task(self._serve(to))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -136,25 +192,26 @@ class Sender:
         held: Outcome | None = None
         try:
             while line:
-                row = line.popleft()
-                # behind a request that must wait, all wait: order is part of the message
-                outcome, file = (held, "") if held else await self._attempt(row)
-                if outcome.status == "retry":
+                row, claimed = line.popleft()
+                outcome, file = (held, "") if held else await self._attempt(row, claimed)
+                if outcome.status == "retry" and held is None:
                     held = Outcome("retry", "behind", wait=outcome.wait)
+                    wait = timedelta(seconds=outcome.wait + OVERTAKING)
+                    self._first[to] = (row.key, self._clock() + wait)
+                self._in_hand[row.channel] -= 1
                 self._end(row, outcome, file)
         finally:
             del self._lines[to]
+            self._claim_due.set()
 
     # --- attempting ----------------------------------------------------------------------
 
-    async def _attempt(self, row: Row) -> tuple[Outcome, str]:
-        now = self._clock()
-        frozen = self._frozen.get(row.channel)
-        if frozen and now < frozen:
-            return Outcome("retry", "frozen", wait=(frozen - now).total_seconds()), ""
+    async def _attempt(self, row: Row, claimed: datetime) -> tuple[Outcome, str]:
+        if hindered := self._hindered(row, claimed):
+            return hindered, ""
         channel = self._channels[row.channel]
         try:
-            async with self._gates[row.channel], asyncio.timeout(CALL_LIMIT):
+            async with asyncio.timeout(CALL_LIMIT):
                 if row.lane == "fetch":
                     outcome, data = await channel.fetch(row)
                     file = self._keep(row, data) if outcome.status == "accepted" else ""
@@ -166,6 +223,16 @@ class Sender:
             return channel.lost(row, self._clock()), ""
         self._heed(row, outcome)
         return outcome, file
+
+    def _hindered(self, row: Row, claimed: datetime) -> Outcome | None:
+        """Why a row must not leave after all, now that its turn has come."""
+        now = self._clock()
+        frozen = self._frozen.get(row.channel, now)
+        if now < frozen:
+            return Outcome("retry", "frozen", wait=(frozen - now).total_seconds())
+        if now + timedelta(seconds=CALL_LIMIT) > claimed + outbox.LEASE:
+            return Outcome("retry", "late")  # another process might soon take it for abandoned
+        return None
 
     def _heed(self, row: Row, outcome: Outcome) -> None:
         """Stop a channel whose platform says so."""
@@ -192,7 +259,7 @@ class Sender:
 
     async def _note(self) -> None:
         while self._ended:
-            ended = [self._ended.popleft() for _ in range(min(CLAIMS, len(self._ended)))]
+            ended = [self._ended.popleft() for _ in range(min(NOTES, len(self._ended)))]
             try:
                 await self._dispatcher.run(partial(_finish, ended))
             except BaseException:

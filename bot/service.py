@@ -1,14 +1,18 @@
 """Running the service: under a web server, as a worker, for the demo, or for one command."""
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
 import signal
+import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -22,9 +26,11 @@ from bot.config import Settings
 from bot.control import Control, Remote
 from content.load import load, load_demo
 from content.schema import Content
-from storage.database import Database
+from storage.database import ConfigError, Database
 from storage.migrate import migrate
 
+LAST_STOP = 19.0
+"""Seconds that a graceful stop may take; what is not done by then is as after a crash."""
 REQUESTS = 2000
 """Connections at a time; more are told to come back (503)."""
 
@@ -51,7 +57,47 @@ def _stderr() -> Any:
     return sys.stderr
 
 
+def settle() -> None:
+    """Once everything is made: leave it out of the search for garbage, and search less often.
+    That search took a fifth of the time, over and over through all that is imported."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+class Server(uvicorn.Server):
+    """Stops gracefully, within a bounded time, and then ends with 0."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        settle()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """uvicorn would end by the very signal, which looks like a failure to a supervisor."""
+        self.should_exit = True
+        watchdog = threading.Timer(LAST_STOP, os._exit, (1,))
+        watchdog.daemon = True
+        watchdog.start()
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The socket to serve on, before anything else is begun."""
+    where = (settings.host, settings.port)
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        door = socket.create_server(where, family=family, backlog=REQUESTS)
+    except OSError as error:
+        raise ConfigError(
+            f"KAONA_HOST, KAONA_PORT: cannot listen on {where[0]}:{where[1]}: {error.strerror}"
+        ) from error
+    # connections inherit it; asyncio sets it only on sockets that it has made itself, and
+    # without it each answer waits 40 ms for the client's acknowledgement of its head
+    door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+    return door
+
+
 def serve(settings: Settings, content: Content, *, works: bool = True, demo: bool = False) -> None:
+    door = listen(settings)
     logs()
     app = App(settings, content, demo=demo, works=works)
     config = uvicorn.Config(
@@ -67,7 +113,7 @@ def serve(settings: Settings, content: Content, *, works: bool = True, demo: boo
         timeout_keep_alive=15,
         timeout_graceful_shutdown=5,
     )
-    uvicorn.Server(config).run()
+    Server(config).run(sockets=[door])
 
 
 async def work(settings: Settings, content: Content) -> None:
@@ -77,6 +123,7 @@ async def work(settings: Settings, content: Content) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with App(settings, content, serves=False).running():
+        settle()
         await stop.wait()
 
 

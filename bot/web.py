@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 STATIC = Path(__file__).parent / "static"
 RETRY_AFTER = {"Retry-After": "5"}
+PATIENCE = 1.5
+"""Seconds that LINE may wait; after two it counts the webhook as failed."""
 
 
 def routes(app: "App") -> list[BaseRoute]:
@@ -104,8 +106,9 @@ class Edge:
         if not line.verify(self._app.settings.line_secret.encode(), body, signature):
             raise BadRequest(401, "signature")
         try:
-            await self.take_line(body)
-        except Unavailable:
+            async with asyncio.timeout(PATIENCE):
+                await self.take_line(body)
+        except (Unavailable, TimeoutError):  # what is taken after all is known when it is drained
             await asyncio.to_thread(self._app.spool.keep, body)
         return PlainTextResponse("ok")
 
@@ -123,7 +126,9 @@ class Edge:
         incoming, faults = line.parse(value, value["destination"][:64], now)
         await self._app.dispatcher.submit(incoming)
         for event, reason in faults:
-            await self._park("line", str(event), reason)
+            # whether it is delivered again makes it no other event
+            told = {key: value for key, value in event.items() if key != "deliveryContext"}
+            await self._park("line", str(told), reason)
 
     async def _telegram(self, request: Request) -> Response:
         secret = self._app.settings.telegram_secret.encode()

@@ -16,14 +16,15 @@ OPTION_LIST = 3500
 
 
 def lint(content: Content, files: Files) -> list[Fault]:
-    """All faults between records."""
-    return [
-        *_areas(content, files),
-        *_items(content, files),
-        *_references(content, files),
-        *_copy(content, files),
-        *_words(content, files),
-    ]
+    """All faults between records; a check is left out when a file that it needs was unreadable."""
+    checks = (
+        (_areas, content.framework),
+        (_items, content.framework),
+        (_references, content.framework and content.placement),
+        (_copy, all(content.copy_.values())),
+        (_words, content.words and content.menu and all(content.copy_.values())),
+    )
+    return [fault for check, read in checks if read for fault in check(content, files)]
 
 
 def _areas(content: Content, files: Files) -> Iterator[Fault]:

@@ -53,13 +53,11 @@ def load(root: Path = HERE) -> Content:
     from content.lint import lint
 
     files = Files(root)
-    parts = _read_parts(files)
-    if files.faults:
-        raise ContentError(files.faults)
-    content = Content.model_construct(**parts)
-    faults = lint(content, files)
-    if faults:
-        raise ContentError(faults)
+    content = Content.model_construct(**_read_parts(files))
+    unread = {fault.file for fault in files.faults}
+    between = [fault for fault in lint(content, files) if fault.file not in unread]
+    if faults := [*files.faults, *between]:
+        raise ContentError(sorted(faults))
     return content
 
 
@@ -111,7 +109,11 @@ def line_of(text: str, loc: Sequence[str | int]) -> int:
         at = starts[rest[1]]
         path.append(str(rest[0]))
         rest = rest[2:]
-    keys = [re.escape(str(key)) for key in rest if isinstance(key, str)]
+    names = [str(key) for key in rest if isinstance(key, str)]
+    table = "[" + ".".join([*path, *names[:-1]]) + "]"
+    if len(names) > 1 and table in lines[at:]:
+        at, names = lines.index(table, at), names[-1:]
+    keys = [re.escape(name) for name in names]
     for depth in range(len(keys), 0, -1):
         pattern = re.compile(r"\s*" + r"\s*\.\s*".join(keys[:depth]) + r"\s*[.=]")
         for i in range(at + (at > 0), len(lines)):

@@ -29,7 +29,7 @@ def measure(answers: Iterable[tuple[float, bool]]) -> Measure:
     mean = sum(w * theta for w, theta in zip(weights, GRID, strict=True)) / total
     spread = sum(w * (theta - mean) ** 2 for w, theta in zip(weights, GRID, strict=True)) / total
     rights = sum(right for _, right in answers)
-    return Measure(rights, len(answers), round(mean, 3), round(sqrt(spread), 3))
+    return Measure(rights, len(answers), round(mean, 3) + 0.0, round(sqrt(spread), 3))
 
 
 def band(measured: Measure) -> str:

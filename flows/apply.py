@@ -45,7 +45,9 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
             ids = ("faster", "fewer_errors", "easier", "cheaper")
             return Ask(text, choices(state, content, *ids), writes=True)
         case "proof":
-            return Ask(text, choices(state, content, "skip"), writes=True, shows=True)
+            again = say(state, content, "apply_proof_again")
+            skip = choices(state, content, "skip")
+            return Ask(text, skip, again=again, writes=True, shows=True)
         case "share" | "confirm":
             return Ask(text, choices(state, content, "yes_" + place, "no_" + place))
         case _:
@@ -136,7 +138,7 @@ def found(state: State, found: Found, now: datetime, content: Content) -> Turn:
 
 
 def done(state: State, content: Content) -> bool:
-    return state.journey.uses > 0
+    return state.journey.plan is not None and state.journey.uses > 0
 
 
 FLOW = Flow(begin, ask, answer, done=done)

@@ -30,12 +30,11 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
 def answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
     if not isinstance(answer, Wrote):
         return Turn(state.back(), (tell(state, content, "never_mind"),))
-    at = state.paused[-1].flow if state.paused else "home"
     asked = {"text": answer.text[:LONGEST], "message": answer.message}
     who = state.person.name if state.person else say(state, content, "my_data_guest")
     effects = (
-        Record("asked_hr", {"question": asked, "at": at}),
-        Tell("hr", "asked_hr", {"who": who, "question": asked["text"], "at": at}),
+        Record("asked_hr", {"question": asked, "at": state.left}),
+        Tell("hr", "asked_hr", {"who": who, "question": asked["text"], "at": state.left}),
     )
     return Turn(state.back(), (tell(state, content, "asked_hr", dpo=content.dpo),), effects)
 

@@ -8,8 +8,17 @@ OPENS, CLOSES = 8 * 60 + 30, 16 * 60 + 30
 """Working hours, in minutes after midnight."""
 
 
+_agency = ZONE
+
+
+def keep_time_of(zone: ZoneInfo) -> None:
+    """Set the agency's time zone. Called once, before the first turn: it is no state."""
+    global _agency
+    _agency = zone
+
+
 def local(when: datetime) -> datetime:
-    return when.astimezone(ZONE)
+    return when.astimezone(_agency)
 
 
 def at_minute(day: datetime, minute: int) -> datetime:

@@ -1,5 +1,6 @@
 """Claiming a roster entry with the one-time code that HR handed out."""
 
+import re
 from datetime import datetime
 
 from msgspec import convert
@@ -22,19 +23,24 @@ from flows.types import (
     Wrote,
 )
 
+_CODE = re.compile(r"[A-Za-z0-9\s-]{8,40}")
+
 
 def begin(state: State, now: datetime, content: Content) -> Turn:
     return Turn(state.move("code"))
 
 
 def ask(state: State, now: datetime, content: Content) -> Ask:
-    return Ask(say(state, content, "claim_code"), choices(state, content, "no_code"), writes=True)
+    text, again = say(state, content, "claim_code"), say(state, content, "claim_again")
+    return Ask(text, choices(state, content, "no_code"), again=again, writes=True)
 
 
 def answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
     match answer:
+        case Wrote(text=text) if not _CODE.fullmatch(text):  # it would use up one of few tries
+            return Turn(state, (tell(state, content, "claim_unlike"),))
         case Wrote(text=text):
-            return Turn(state, (), (Look("claim", {"code": text[:100]}),))
+            return Turn(state, (), (Look("claim", {"code": text}),))
         case Chose() | _:
             return Turn(state.back(), (tell(state, content, "claim_later"),))
 

@@ -25,7 +25,7 @@ from flows import (
     steps,
     welcome,
 )
-from flows.speech import reader, say, tell
+from flows.speech import letters, reader, say, tell
 from flows.types import (
     LATE,
     RECENT,
@@ -251,10 +251,15 @@ def _ask(before: State, turn: Turn, now: datetime, content: Content) -> Turn:
     state = turn.state
     if state.floor != before.floor or not state.stamp:
         state = replace(state, stamp=state.stamp + 1, tries=0, asked_at=now)
-    elif turn.replies and ask.again and _still_seen(before, state, now):
+    elif ask.again and _said(before, turn) and _still_seen(before, state, now):
         ask = replace(ask, text=ask.again, title="")
     question = _render(state, ask, content)
     return Turn(state, (*turn.replies, question), turn.effects)
+
+
+def _said(before: State, turn: Turn) -> bool:
+    """Something was said meanwhile, or would have been but for an unclear answer before it."""
+    return bool(turn.replies) or turn.state.tries > before.tries
 
 
 def _still_seen(before: State, state: State, now: datetime) -> bool:
@@ -265,12 +270,11 @@ def _still_seen(before: State, state: State, now: datetime) -> bool:
 
 def _render(state: State, ask: Ask, content: Content) -> Reply:
     """The question as a message: long options are listed by letter, the buttons carry it."""
-    letters = content.words.letters if state.lang == "th" else "ABCDEFGHIJKLM"
     lines, buttons = [], []
-    for letter, choice in zip(letters, ask.choices, strict=False):
-        if choice.says and not choice.url:
+    for letter, choice in zip(letters(state, content), ask.choices, strict=False):
+        if not choice.label:
             lines.append(say(state, content, "option", letter=letter, says=choice.says))
-            choice = replace(choice, label=choice.label or letter)
+            choice = replace(choice, label=letter)
         buttons.append(choice)
     text = ask.text + ("\n\n" + "\n".join(lines) if lines else "")
     return Reply(text, tuple(buttons), str(state.stamp), ask.title, ask.picture)

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from content.schema import Content
 from flows import steps
-from flows.speech import choices, put_off, say, tell
+from flows.speech import choices, say, tell
 from flows.types import Answer, Ask, Chose, Flow, Journey, Record, State, Turn
 
 
@@ -18,7 +18,8 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
     go = steps.go_on(state, content)
     if state.floor.place == "later":
         text = say(state, content, state.floor.note["says"])
-        return Ask(text, (go, *choices(state, content, "menu")))
+        on = choices(state, content, "continue") if state.floor.side else (go,)
+        return Ask(text, (*on, *choices(state, content, "menu")))
     buttons = (go, *choices(state, content, "progress", "menu", "later"))
     here = steps.current(state, content)
     if here is None:
@@ -53,7 +54,9 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
         case Chose("menu"):
             return Turn(state.aside("menu"))
         case Chose("later"):
-            return put_off(state, content)
+            return Turn(state.move("later", says="see_you"))
+        case Chose("continue"):
+            return Turn(state.back())
         case _:
             return go(state, now, content)
 
@@ -64,7 +67,7 @@ def go(state: State, now: datetime, content: Content) -> Turn:
     if here is not None:
         return Turn(state.at(here[1]))
     number = state.journey.number + 1
-    again = replace(state, journey=Journey(number=number)).at("home")
+    again = replace(state, journey=Journey(number=number)).at("home", round=number)
     line = tell(state, content, "new_round", n=number)
     return Turn(again, (line,), (Record("round_begun", {"round": number}),))
 

@@ -32,19 +32,17 @@ def pick(
     Among equals the learner's seed decides, so colleagues do not all get the same ones."""
     group = state.placed.group if state.placed else ""
 
-    def rank(question: Question) -> tuple[bool, int, bool, float, bytes]:
+    def rank(question: Question) -> tuple[bool, int, bool, float]:
         suits = not question.groups or group in question.groups
         distance = round(abs(question.difficulty - target) * 2) / 2
-        draw = blake2b(f"{state.seed}/{question.id}".encode()).digest()
-        return (
-            question.id in avoid,
-            state.seen.get(question.id, 0),
-            not suits,
-            distance,
-            draw,
-        )
+        return question.id in avoid, state.seen.get(question.id, 0), not suits, distance
 
-    return min(content.questions[area], key=rank)
+    def draw(question: Question) -> bytes:
+        return blake2b(f"{state.seed}/{question.id}".encode()).digest()
+
+    ranked = [(rank(question), question) for question in content.questions[area]]
+    best = min(place for place, _ in ranked)
+    return min((question for place, question in ranked if place == best), key=draw)
 
 
 def saw(state: State, question_id: str) -> State:

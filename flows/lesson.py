@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from content.schema import Content, Lesson, area_of
-from flows.speech import choices, put_off, say, tell
+from flows.speech import choices, letters, put_off, say, tell
 from flows.types import (
     Answer,
     Ask,
@@ -107,12 +107,14 @@ def _ask_page(state: State, content: Content) -> Ask:
 def _ask_courses(state: State, content: Content) -> Ask:
     area = area_of(state.floor.note["lesson"])
     courses = [course for course in content.courses if area in course.areas][:OFFERED]
+    lettered = list(zip(letters(state, content), courses, strict=False))
     lines = "\n".join(
-        say(state, content, "course", name=c.name, platform=c.platform, url=c.url) for c in courses
+        say(state, content, "course", letter=at, name=c.name, platform=c.platform, url=c.url)
+        for at, c in lettered
     )
     name = content.area(area).name.of(state.lang)
     finished = tuple(
-        Choice(c.id, "", say(state, content, "course_finished", name=c.name)) for c in courses
+        Choice(c.id, at, say(state, content, "course_finished", name=c.name)) for at, c in lettered
     )
     text = say(state, content, "courses", area=name, courses=lines)
     return Ask(text, (*finished, *choices(state, content, "back")))

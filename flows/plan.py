@@ -47,14 +47,10 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
             return _ask_areas(state, content)
         case "task":
             return _ask_task(state, content)
-        case "days":
-            return Ask(
-                say(state, content, "plan_days"), choices(state, content, *DAYS), writes=True
-            )
-        case "time":
-            return Ask(
-                say(state, content, "plan_time"), choices(state, content, *TIMES), writes=True
-            )
+        case "days" | "time" as place:
+            text, again = (say(state, content, f"plan_{place}{end}") for end in ("", "_again"))
+            buttons = choices(state, content, *(DAYS if place == "days" else TIMES))
+            return Ask(text, buttons, again=again, writes=True)
         case _:
             summary = _summary(state, _draft(state, now), content)
             return Ask(summary, choices(state, content, "agree_plan", "redo"))

@@ -30,7 +30,8 @@ def begin(state: State, now: datetime, content: Content) -> Turn:
 def ask(state: State, now: datetime, content: Content) -> Ask:
     if state.floor.place == "intro":
         text = say(state, content, "pretest_intro", n=total(content))
-        return Ask(text, choices(state, content, "begin", "later"))
+        again = say(state, content, "series_again")
+        return Ask(text, choices(state, content, "begin", "later"), again=again)
     return ask_next(state, content)
 
 

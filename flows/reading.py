@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise
@@ -33,7 +33,8 @@ def fold(text: str) -> str:
     return _REPEATED.sub(r"\1", text)
 
 
-def bare(text: str, particles: Sequence[str]) -> str:
+@lru_cache(maxsize=4096)
+def bare(text: str, particles: tuple[str, ...]) -> str:
     """Folded, and without the polite particles at its end."""
     folded, before = fold(text), ""
     ends = [fold(particle) for particle in particles]
@@ -50,10 +51,7 @@ class Reader:
 
     def __init__(self, words: Words) -> None:
         self.particles = words.particles
-        # a sign such as "?" has nothing left once folded: it is known by itself
-        self.reserved = {
-            fold(way) or way: word for word, ways in words.reserved.items() for way in ways
-        }
+        self.reserved = {_key(way): word for word, ways in words.reserved.items() for way in ways}
         self.answers = {choice: {*map(fold, ways)} for choice, ways in words.answers.items()}
         self.letters = {fold(letter): i for i, letter in enumerate(words.letters)}
         self.letters |= {chr(ord("a") + i): i for i in range(len(words.letters))}
@@ -69,8 +67,7 @@ class Reader:
         """The reserved word that this message is, if it is nothing else."""
         if len(text) > 60:
             return None
-        folded = fold(text) or text.strip()
-        return self.reserved.get(folded) or self.reserved.get(bare(text, self.particles))
+        return self.reserved.get(_key(text)) or self.reserved.get(bare(text, self.particles))
 
     def choice(
         self, text: str, choices: Sequence[Choice], *, own_words: bool = False
@@ -83,8 +80,9 @@ class Reader:
         if not folded or len(text) > 400:
             return None
         found = (
-            _same(fold(text), choices)
-            or _same(folded, choices)
+            _same(text, choices, lambda way: way.strip().casefold())
+            or _same(text, choices, fold)
+            or _same(folded, choices, fold)
             or self._counted(folded, choices)
             or self._known(folded, choices)
             or self._yes_or_no(folded, choices)
@@ -153,12 +151,18 @@ class Reader:
         return None
 
 
+def _key(text: str) -> str:
+    """Folded, but a command keeps its stroke, and a sign such as "?" is itself."""
+    stripped = text.strip()
+    return "/" * stripped.startswith("/") + fold(text) or stripped
+
+
 def _word(way: str) -> str:
     """A name as a pattern. Thai has no spaces between words, so a Thai name may stand within
     others; one of a letter or two, and any Latin one, must not."""
     way = way.lower()
     if way.isascii():
-        return rf"\b{re.escape(way)}"
+        return rf"\b{re.escape(way)}s?\b"
     if len(way.rstrip(".")) > 2:
         return re.escape(way)
     return rf"(?<![\u0e01-\u0e4e]){re.escape(way.rstrip('.'))}\.?(?![\u0e01-\u0e4e])"
@@ -168,8 +172,11 @@ def _wordings(choice: Choice) -> tuple[str, ...]:
     return tuple(fold(way) for way in (choice.says, choice.label) if way)
 
 
-def _same(folded: str, choices: Sequence[Choice]) -> str | None:
-    return next((c.id for c in choices if folded in _wordings(c)), None)
+def _same(text: str, choices: Sequence[Choice], by: Callable[[str], str]) -> str | None:
+    """The one choice that reads the same; formulas may differ in nothing but their signs."""
+    wanted = by(text)
+    hits = [c.id for c in choices if wanted == by(c.says) or wanted == by(c.label)]
+    return hits[0] if len(hits) == 1 else None
 
 
 def _part(folded: str, choices: Sequence[Choice]) -> str | None:

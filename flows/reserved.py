@@ -138,11 +138,13 @@ def _resume(state: State, now: datetime, content: Content) -> Turn:
 
 
 def _stopped_ask(state: State, now: datetime, content: Content) -> Ask:
-    return Ask(say(state, content, "is_stopped"), choices(state, content, "resume"))
+    return Ask(say(state, content, "is_stopped"), choices(state, content, "resume"), writes=True)
 
 
 def _stopped_answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
-    return _resume(state, now, content)
+    if isinstance(answer, Chose):
+        return _resume(state, now, content)
+    return Turn(state, (tell(state, content, "still_stopped"),))
 
 
 STOPPED = Flow(
@@ -168,7 +170,7 @@ def _menu_begin(state: State, now: datetime, content: Content) -> Turn:
 def _menu_ask(state: State, now: datetime, content: Content) -> Ask:
     ids = ["resume" if state.stopped else "continue", "progress"]
     if state.welcomed and not state.stopped:
-        ids += [activity for activity in LATER if state.journey.plan or activity == "apply"]
+        ids += LATER if state.journey.plan else []
         ids += ["why_group"] if state.placed else []
         ids += [] if state.person else ["claim"]
     ids += ["my_data", "ask_hr"] if state.welcomed else []
@@ -211,11 +213,11 @@ def _return_ask(state: State, now: datetime, content: Content) -> Ask:
 
 def _where(state: State, content: Content) -> str:
     """Where somebody was before the silence, in one line."""
-    flow, here = state.paused[-1].flow, steps.current(state, content)
-    if flow == "home" and here is None:
+    here = steps.current(state, content)
+    if state.left == "home" and here is None:
         return say(state, content, "where_home_done")
     next_ = say(state, content, "next_" + here[1]) if here else ""
-    return say(state, content, "where_" + flow, next=next_)
+    return say(state, content, "where_" + state.left, next=next_)
 
 
 def _return_answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
@@ -223,7 +225,7 @@ def _return_answer(state: State, answer: Answer, now: datetime, content: Content
         case Chose("continue"):
             return _go(state.back(), now, content)
         case Chose("restart"):
-            return Turn(state.at(state.paused[-1].flow))
+            return Turn(state.at(state.left))
         case _:
             return Turn(state.aside("menu"))
 

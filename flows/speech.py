@@ -25,10 +25,15 @@ def choices(state: State, content: Content, *ids: str) -> tuple[Choice, ...]:
 
 
 def put_off(state: State, content: Content, key: str = "see_you") -> Turn:
-    """Not now: back to what was paused, or a rest that shows the way on."""
+    """Not now: back to what was paused, or a rest from which the same thing can be taken up."""
     if state.paused:
         return Turn(state.back(), (tell(state, content, key),))
-    return Turn(state.at("home", "later", says=key))
+    return Turn(state.aside("home", "later", says=key))
+
+
+def letters(state: State, content: Content) -> tuple[str, ...]:
+    """What options are listed by."""
+    return content.words.letters if state.lang == "th" else tuple("ABCDEFGHIJKLM")
 
 
 def bullets(lines: list[str]) -> str:

@@ -87,7 +87,7 @@ def listing(state: State, content: Content) -> str:
 
 def bar(state: State, content: Content) -> str:
     """The same in one line, without names; where a round begins, in full."""
-    if not state.journey.baseline:
+    if not state.journey.baseline and (state.placed is None or state.journey.number > 1):
         return listing(state, content) + "\n\n" + content.method.label.of(state.lang)
     labels = content.copy_[state.lang]
     return "".join(labels["bar_" + mark] for _, mark in marks(state, content))

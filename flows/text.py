@@ -1,12 +1,17 @@
 """Cutting Thai where a message must end, and dates as they are read."""
 
 import unicodedata
-from collections.abc import Callable
 from datetime import datetime
 
 from content.schema import Lang
 
 THAI_DIGITS = {0x0E50 + digit: str(digit) for digit in range(10)}
+
+
+_TAILS = "\u0e33\u0e45\u200c\u200d\ufe0f"
+"""SARA AM, LAKKHANGYAO, joiners and the sign that makes an emoji: they end a cluster."""
+_HEADS = "\u0e40\u0e41\u0e42\u0e43\u0e44\u200d"
+"""Vowels that are written first, and the joiner: they begin one."""
 
 
 def clean(text: str) -> str:
@@ -23,33 +28,30 @@ def utf16_len(text: str) -> int:
     return len(text) + sum(letter > "\uffff" for letter in text)
 
 
-def split(text: str, limit: int, unit: Callable[[str], int] = utf16_len) -> list[str]:
-    """Cut `text` into parts of at most `limit` units: at a blank line if there is one in the
-    second half, else at a line, a space, a Thai word, and never inside a letter's cluster."""
+def split(text: str, limit: int) -> list[str]:
+    """Cut `text` into parts of at most `limit` UTF-16 units: at a blank line if there is one in
+    the second half, else at a line, a space, a Thai word, and never inside a letter's cluster."""
     parts = []
-    while unit(text) > limit:
-        window = _prefix(text, limit, unit)
-        at = _break(text, window)
+    while len(text) > limit or utf16_len(text) > limit:
+        at = _break(text, _prefix(text, limit))
         parts.append(text[:at].rstrip())
         text = text[at:].lstrip()
-    if text or not parts:
-        parts.append(text)
-    return [part for part in parts if part] or [""]
+    return [part for part in (*parts, text) if part] or [""]
 
 
-def _prefix(text: str, limit: int, unit: Callable[[str], int]) -> int:
+def _prefix(text: str, limit: int) -> int:
     """The longest count of letters that fits, by halving."""
     low, high = 0, min(len(text), limit)
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if unit(text[:middle]) <= limit else (low, middle - 1)
-    return low
+        low, high = (middle, high) if utf16_len(text[:middle]) <= limit else (low, middle - 1)
+    return max(low, 1)
 
 
 def _break(text: str, window: int) -> int:
     for mark in ("\n\n", "\n", " "):
         at = text.rfind(mark, window // 2, window + 1)
-        if at > 0:
+        if at > 0 and not _joins(text, at) and not _joins(text, at + 1):
             return at
     return _word_break(text, window) or _cluster_break(text, window)
 
@@ -79,18 +81,24 @@ def _joins(text: str, at: int) -> bool:
     if not 0 < at < len(text):
         return False
     before, after = text[at - 1], text[at]
-    if unicodedata.category(after) in ("Mn", "Me", "Mc") or after in "\u0e33\u200d\ufe0f\u0e45":
+    if unicodedata.category(after) in ("Mn", "Me", "Mc") or after in _TAILS or before in _HEADS:
         return True
-    if before == "\u200d" or "\U0001f3fb" <= after <= "\U0001f3ff":
-        return True
-    if "\u0e40" <= before <= "\u0e44":  # a leading vowel stays with its consonant
-        return True
-    run = 0  # flags are pairs of letters: an odd one before the cut belongs to the one after
-    for letter in reversed(text[max(0, at - 32) : at]):
-        if not "\U0001f1e6" <= letter <= "\U0001f1ff":
-            break
-        run += 1
-    return run % 2 == 1 and "\U0001f1e6" <= after <= "\U0001f1ff"
+    if "\U0001f3fb" <= after <= "\U0001f3ff" or "\U000e0020" <= after <= "\U000e007f":
+        return True  # a colour of skin, or the name of a flag in tags
+    # flags are pairs of letters: an odd one before the cut belongs to the one after
+    return _is_flag(after) and _flags(text, at) % 2 == 1
+
+
+def _is_flag(letter: str) -> bool:
+    return "\U0001f1e6" <= letter <= "\U0001f1ff"
+
+
+def _flags(text: str, at: int) -> int:
+    """How many letters of flags stand right before `at`."""
+    start = at
+    while start and _is_flag(text[start - 1]):
+        start -= 1
+    return at - start
 
 
 # --- dates ---------------------------------------------------------------------------

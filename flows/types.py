@@ -325,8 +325,14 @@ class State(Struct, frozen=True, omit_defaults=True):
 
     def aside(self, flow: str, place: str = "", **note: Json) -> "State":
         """A side conversation: `back` returns to what has the floor now, unless it is one, too."""
-        paused = self.paused if self.floor.side else (*self.paused, self.floor)
+        passing = self.floor.side or self.floor.flow == "home"
+        paused = self.paused if passing else (*self.paused, self.floor)
         return replace(self, floor=Floor(flow, place, note, side=True), paused=paused)
+
+    @property
+    def left(self) -> str:
+        """The flow that `back` returns to."""
+        return self.paused[-1].flow if self.paused else "home"
 
     def back(self) -> "State":
         """End what has the floor: return to what was paused, or rest between activities.

@@ -14,6 +14,7 @@ LOCK = 7_205_001
 
 def migrate(db: Database) -> None:
     """Upgrade to the newest version; a crash leaves the old one or the new one."""
+    db.version()  # says what is wrong with a database that cannot be opened
     with db.write() as conn:
         if not db.sqlite:
             conn.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})

@@ -33,7 +33,9 @@ _FINISH = (
     .values(
         status=bindparam("new_status"),
         reason=bindparam("why"),
-        due=case((bindparam("waits") == 1, bindparam("next_due", type_=Moment)), else_=outbox.c.due),
+        due=case(
+            (bindparam("waits") == 1, bindparam("next_due", type_=Moment)), else_=outbox.c.due
+        ),
         doubtful=case((bindparam("doubts") == 1, True), else_=outbox.c.doubtful),
         reply_token=case((bindparam("drops") == 1, ""), else_=outbox.c.reply_token),
         ended_at=bindparam("ended"),

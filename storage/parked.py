@@ -2,20 +2,30 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from msgspec.json import Decoder
 from msgspec.structs import replace
 from sqlalchemy import Connection, insert, select, update
 
-from storage.models import parked
+from storage.models import inbox, parked
+from storage.turns import insert_new
 from storage.wire import Incoming
+
+UNREADABLE = "unreadable"
+"""Stands for the bot where not even that could be read."""
 
 _decode = Decoder(Incoming).decode
 
 
 def keep_raw(conn: Connection, channel: str, raw: str, reason: str, now: datetime) -> None:
-    """Park something that the platform signed and that could not even be read."""
+    """Park something that the platform signed and that could not even be read; once, however
+    often it is delivered."""
+    key = {"channel": channel, "bot": UNREADABLE, "event_id": sha256(raw.encode()).hexdigest()}
+    new = insert_new(conn, inbox).values(**key, at=now).returning(inbox.c.event_id)
+    if conn.execute(new).first() is None:
+        return
     conn.execute(
         insert(parked).values(
             at=now,

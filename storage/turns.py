@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from os import urandom
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +30,8 @@ from flows.types import (
     Turn,
 )
 from storage import looks, privacy, tells
+from storage.database import DOWN
+from storage.many import insert_many, update_many
 from storage.models import (
     addresses,
     facts,
@@ -38,6 +41,7 @@ from storage.models import (
     parked,
     pictures,
     timers,
+    to_micros,
 )
 from storage.wire import Incoming, Lane, Request, Row
 
@@ -258,6 +262,8 @@ def _one(
     try:
         turn = _decide(conn, who, incoming, now, content, touched)
         _note(conn, who, incoming, turn, now, pack, work, touched)
+    except DOWN:
+        raise  # it is not the event that is wrong
     except Exception as error:
         if touched:
             raise Redo from error
@@ -343,7 +349,7 @@ def _requests(
             for name, picture in zip(tokens, drawn, strict=True)
         ]
         row = {
-            "key": str(uuid4()),
+            "key": new_key(now),
             "learner_id": learner_id,
             "channel": to[0],
             "address": to[1],
@@ -359,6 +365,14 @@ def _requests(
         made.append((row, request, kept))
         token = ""
     return made
+
+
+def new_key(now: datetime) -> str:
+    """A UUID that begins with the time (version 7). New rows stand together in an index, so a
+    commit writes few of its pages, however many rows there are."""
+    bits = to_micros(now) // 1000 << 80 | int.from_bytes(urandom(10))
+    text = f"{bits & ~(0xF << 76 | 3 << 62) | 7 << 76 | 2 << 62:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _as_row(row: Mapping[str, Any], request: Request) -> Row:
@@ -403,9 +417,8 @@ def _do(conn: Connection, who: Gathered, effect: AnyEffect, now: datetime, work:
 
 
 def _flush_facts(conn: Connection, work: Work) -> None:
-    if work.facts:
-        conn.execute(_INSERT[facts], work.facts)
-        work.facts = []
+    insert_many(conn, facts, work.facts)
+    work.facts = []
 
 
 def _reach(conn: Connection, incoming: Incoming, reachable: bool, now: datetime) -> None:
@@ -493,40 +506,16 @@ def park_alone(
 
 # --- apply ---------------------------------------------------------------------------
 
-_UPDATE = (
-    update(learners)
-    .where(learners.c.id == bindparam("learner"))
-    .values(
-        state=bindparam("new_state"),
-        channel=bindparam("new_channel"),
-        address=bindparam("new_address"),
-    )
-)
-_INSERT = {table: insert(table) for table in (inbox, facts, outbox, parked, pictures)}
-
 
 def _apply(conn: Connection, people: Iterable[Gathered], work: Work) -> None:
-    if work.keys:
-        conn.execute(_INSERT[inbox], work.keys)
+    insert_many(conn, inbox, work.keys)
     changed = {who.id: who for who in people if who.stored and not who.erased}
-    if changed:
-        conn.execute(
-            _UPDATE,
-            [
-                {
-                    "learner": who.id,
-                    "new_state": who.stored,
-                    "new_channel": who.channel,
-                    "new_address": who.address,
-                }
-                for who in changed.values()
-            ],
-        )
-    for table, rows in (
-        (facts, work.facts),
-        (outbox, work.rows),
-        (parked, work.parked),
-        (pictures, work.pictures),
-    ):
-        if rows:
-            conn.execute(_INSERT[table], rows)
+    states = [
+        {"id": who.id, "state": who.stored, "channel": who.channel, "address": who.address}
+        for who in changed.values()
+    ]
+    update_many(conn, learners, states)
+    insert_many(conn, facts, work.facts)
+    insert_many(conn, outbox, work.rows)
+    insert_many(conn, parked, work.parked)
+    insert_many(conn, pictures, work.pictures)

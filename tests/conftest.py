@@ -1,11 +1,14 @@
 """What all tests may use."""
 
 import pytest
+from hypothesis import settings
 
 from content.load import load
 from content.schema import Content
 
 pytest_plugins = ["tests.databases"]
+
+settings.register_profile("nightly", max_examples=2000, deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

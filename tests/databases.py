@@ -102,17 +102,25 @@ def postgres() -> Iterator[Server]:
         shutil.rmtree(server.folder, ignore_errors=True)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty, migrated database, on both engines in turn."""
+ENGINES = ["sqlite", "postgresql"]
+
+
+def fresh(request: pytest.FixtureRequest, folder: Path) -> str:
+    """The URL of an empty, migrated database on the engine that is the fixture's parameter."""
     if request.param == "sqlite":
-        made = f"sqlite:///{tmp_path}/kaona.db"
+        made = f"sqlite:///{folder}/kaona.db"
         db = Database(made)
         migrate(db)
         db.close()
         return made
     server: Server = request.getfixturevalue("postgres")
     return server.create(template=f"t{os.getpid()}_1")
+
+
+@pytest.fixture(params=ENGINES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of the test's own, on both engines in turn."""
+    return fresh(request, tmp_path)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ class Player:
         self.said: list[Reply] = []
         self.turns: list[Turn] = []
         self.timers: dict[str, SetTimer] = {}
-        self.open: str = ""
+        self.open: Look | None = None
         """What the shell has been asked and has not answered yet."""
         self.messages = 0
 
@@ -52,8 +52,8 @@ class Player:
             match effect:
                 case SetTimer(kind):
                     self.timers[kind] = effect
-                case Look(what):
-                    self.open = what
+                case Look():
+                    self.open = effect
                 case Erase():  # whoever writes on is somebody new
                     self.state = State(self.state.seed + 1, lang=self.state.lang)
         self.said += turn.replies
@@ -63,7 +63,7 @@ class Player:
     def play(self, line: Line) -> list[str]:
         """What a line of input brings about, as lines of output."""
         if self.open and line.sign != "?":
-            raise Fault(f"wants the answer to Look {self.open}: ? {self.open} {{…}}")
+            raise Fault(f"wants the answer to Look {self.open.what}: ? {self.open.what} {{…}}")
         match line.sign:
             case "#":
                 return []
@@ -79,11 +79,7 @@ class Player:
             case "~":
                 turn = self.take(self._fired(line.text))
             case "?":
-                what, data = named(line.text)
-                if what != self.open:
-                    raise Fault(f"nobody asked for {what}")
-                self.open = ""
-                turn = self.take(Found(what, data))
+                turn = self.take(self._found(line.text))
             case ">":
                 turn = self._hear(line.text)
             case _:
@@ -97,6 +93,15 @@ class Player:
         for _ in events[1:]:  # the same label again, on the question that is open by then
             turn = self.take(heard(text, self.said, "", self.now)[0])
         return turn
+
+    def _found(self, text: str) -> Found:
+        """The shell's answer. A certificate is what was to be printed, with a code."""
+        what, data = named(text)
+        if self.open is None or what != self.open.what:
+            raise Fault(f"nobody asked for {what}")
+        printed = self.open.args["data"] if what == "certificate" else {}
+        self.open = None
+        return Found(what, {**printed, **data})
 
     def _fired(self, text: str) -> Fired:
         kind, data = named(text.removeprefix("Fired "))

@@ -42,7 +42,6 @@ def welcomed(now: datetime) -> State:
     return State(
         7,
         floor=Floor("home", "rest"),
-        stamp=3,
         asked_at=now,
         heard_at=now,
         welcomed=True,
@@ -71,6 +70,10 @@ def planned(now: datetime) -> State:
     return measured(now).walk(plan=Plan(("spreadsheet",), task, (0, 2), 540, now, due))
 
 
+def guest_with_plan(now: datetime) -> State:
+    return replace(planned(now), person=None)
+
+
 def learned(now: datetime) -> State:
     return planned(now).walk(lessons=("spreadsheet-l1",))
 
@@ -89,6 +92,15 @@ def applied(now: datetime) -> State:
 
 def reviewed(now: datetime) -> State:
     return applied(now).walk(retest=_measured("media"))
+
+
+def reviewed_guest(now: datetime) -> State:
+    return replace(reviewed(now), person=None)
+
+
+def on_lost_content(now: datetime) -> State:
+    """In the middle of a lesson that no longer exists."""
+    return replace(planned(now), floor=Floor("lesson", "page", {"lesson": "word-l99", "page": 1}))
 
 
 def finished(now: datetime) -> State:
@@ -110,11 +122,14 @@ GIVEN: dict[str, Callable[[datetime], State]] = {
         placed,
         measured,
         planned,
+        guest_with_plan,
         learned,
         practised,
         passed,
         applied,
         reviewed,
+        reviewed_guest,
+        on_lost_content,
         finished,
         manager,
     )

@@ -1,5 +1,6 @@
 """A service to talk to in tests: its settings, itself in this process or in one of its own."""
 
+import json
 import os
 import signal
 import socket
@@ -19,6 +20,8 @@ from starlette.testclient import TestClient
 from bot.app import App
 from bot.config import Settings
 from content.schema import Content
+from storage.database import Database
+from storage.migrate import migrate
 from tests.simulators.line import Line
 from tests.simulators.server import Json
 from tests.simulators.telegram import Telegram
@@ -42,6 +45,15 @@ def environment(url: str, line: str = "", telegram: str = "", **more: str) -> di
         made |= {"TELEGRAM_BOT_TOKEN": "4242:token", "TELEGRAM_API_BASE": telegram}
         made |= {"TELEGRAM_MODE": "webhook", "TELEGRAM_WEBHOOK_SECRET": SECRET}
     return made | more
+
+
+def ready(folder: Path) -> str:
+    """The URL of a new SQLite database in this folder."""
+    url = f"sqlite:///{folder}/kaona.db"
+    db = Database(url)
+    migrate(db)
+    db.close()
+    return url
 
 
 def rows(url: str, query: Select[Any]) -> list[Row[Any]]:
@@ -88,9 +100,8 @@ class Edge(Struct):
     def update(self, update: object, secret: str = SECRET) -> Any:
         """An update of Telegram's; the answer."""
         headers = {"X-Telegram-Bot-Api-Secret-Token": secret}
-        if isinstance(update, bytes):
-            return self.client.post("/webhook/telegram", content=update, headers=headers)
-        return self.client.post("/webhook/telegram", json=update, headers=headers)
+        body = update if isinstance(update, bytes) else json.dumps(update).encode()
+        return self.client.post("/webhook/telegram", content=body, headers=headers)
 
     def rows(self, query: Select[Any]) -> list[Row[Any]]:
         return rows(self.url, query)

@@ -18,7 +18,9 @@ from flows.types import (
     Fired,
     Floor,
     Found,
+    Journey,
     Json,
+    Left,
     Look,
     Pressed,
     Reply,
@@ -27,6 +29,7 @@ from flows.types import (
     Started,
     State,
     Turn,
+    Unsent,
 )
 from tests.people import GIVEN
 
@@ -198,8 +201,24 @@ def events(state: State, content: Content) -> Iterator[tuple[AnyEvent, datetime]
     yield Said("ตอบช้า", "m6", NOW - timedelta(days=1)), soon
     for kind in ("sticker", "photo", "voice"):
         yield Sent(kind, "r1", "m7"), soon
-    for timer in TIMERS:
-        yield timer, late
+    for event in (*TIMERS, Left(), Unsent("m1")):
+        yield event, late
+
+
+def out_of_order(journey: Journey) -> str:
+    """What counts as done although what comes before it is not; an empty string if nothing."""
+    late = {
+        "learned without a plan": journey.lessons or journey.courses,
+        "practised without a plan": journey.exercises or journey.quizzes,
+        "used without a plan": journey.uses,
+        "reviewed without a plan": journey.retest,
+    }
+    wrong = [name for name, done in late.items() if done and journey.plan is None]
+    wrong += ["planned before the self-assessment"] * bool(journey.plan and not journey.baseline)
+    wrong += ["reviewed before any use"] * bool(journey.retest and not journey.uses)
+    wrong += ["acknowledged before the review"] * bool(journey.acknowledged and not journey.retest)
+    wrong += ["certified too soon"] * bool(journey.certificate and not journey.acknowledged)
+    return ", ".join(wrong)
 
 
 def play(state: State, event: AnyEvent, now: datetime, content: Content) -> Iterator[Step]:
