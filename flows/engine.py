@@ -103,7 +103,7 @@ def handle(state: State, event: AnyEvent, now: datetime, content: Content) -> Tu
         case Found():
             turn = FOUND[event.what](state, event, now, content)
         case _:
-            turn = _hear(replace(state, heard_at=now), event, state, now, content)
+            turn = _hear(replace(state, heard_at=now, tries=0), event, state, now, content)
     turn = _settle(turn, now, content)
     turn = _celebrate(state, turn, content)
     return _ask(state, turn, now, content)
@@ -134,7 +134,7 @@ def _hear(state: State, event: AnyEvent, before: State, now: datetime, content: 
         return _answer(state, Chose(chosen), now, content)
     if silent:
         return Turn(state.aside("return"))
-    return _free(state, event, ask, now, content)
+    return _free(state, event, ask, before.tries + 1, now, content)
 
 
 def _word(event: AnyEvent, content: Content) -> str | None:
@@ -156,8 +156,10 @@ def _chosen(event: AnyEvent, ask: Ask, content: Content) -> str | None:
     return reader(content).choice(event.text, ask.choices, own_words=ask.writes)
 
 
-def _free(state: State, event: AnyEvent, ask: Ask, now: datetime, content: Content) -> Turn:
-    """Something that is not one of the choices."""
+def _free(
+    state: State, event: AnyEvent, ask: Ask, tries: int, now: datetime, content: Content
+) -> Turn:
+    """Something that is not one of the choices; `tries` counts unclear answers in a row."""
     match event:
         case Said(text=text, message=message) if ask.writes and text.strip():
             return _answer(state, Wrote(text.strip(), message), now, content)
@@ -165,8 +167,8 @@ def _free(state: State, event: AnyEvent, ask: Ask, now: datetime, content: Conte
             return _answer(state, Showed(ref, message), now, content)
         case Sent(kind=kind):
             return Turn(state, (tell(state, content, "got_" + kind),))
-    state = replace(state, tries=state.tries + 1)
-    if state.tries > 1:  # rephrased once already: just the choices again
+    state = replace(state, tries=tries)
+    if tries > 1:  # rephrased once already: just the choices again
         return Turn(state)
     key = "unclear_words" if ask.writes or not ask.choices else "unclear"
     return Turn(state, (tell(state, content, key),))
@@ -201,7 +203,10 @@ def _settle(turn: Turn, now: datetime, content: Content) -> Turn:
     for _ in range(HOPS):
         if turn.state.floor.place or _waits(turn):
             return turn
-        more = _flow(turn.state).begin(turn.state, now, content)
+        try:
+            more = _flow(turn.state).begin(turn.state, now, content)
+        except Gone:
+            more = _gone(turn.state, content)
         turn = Turn(more.state, turn.replies + more.replies, turn.effects + more.effects)
     raise FlowLoop(f"no question was open after {HOPS} hops: {turn.state.floor.flow}")
 

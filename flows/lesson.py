@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from content.schema import Content, Lesson, area_of
+from content.schema import Content, Course, Gone, Lesson, area_of
 from flows.speech import choices, letters, put_off, say, tell
 from flows.types import (
     Answer,
@@ -41,7 +41,8 @@ def _areas(state: State, content: Content) -> tuple[str, ...]:
 
 def _learned(area: str, state: State, content: Content) -> bool:
     by_lesson = any(area_of(lesson) == area for lesson in state.journey.lessons)
-    return by_lesson or any(area in content.course(c).areas for c in state.journey.courses)
+    taken = state.journey.courses
+    return by_lesson or any(c.id in taken for c in content.courses if area in c.areas)
 
 
 def ask(state: State, now: datetime, content: Content) -> Ask:
@@ -85,11 +86,14 @@ def _ask_intro(state: State, content: Content) -> Ask:
         title=lesson.title.of(state.lang),
         minutes=lesson.minutes,
     )
-    return Ask(text, choices(state, content, "begin", "other_lesson", "courses", "later"))
+    elsewhere = ("courses",) if _courses(state, content) else ()
+    return Ask(text, choices(state, content, "begin", "other_lesson", *elsewhere, "later"))
 
 
 def _ask_page(state: State, content: Content) -> Ask:
     lesson, page = _lesson(state, content), state.floor.note["page"]
+    if page >= len(lesson.messages):
+        raise Gone(lesson.id)
     last = page + 1 >= len(lesson.messages)
     text = say(
         state,
@@ -104,10 +108,15 @@ def _ask_page(state: State, content: Content) -> Ask:
     return Ask(text, choices(state, content, "understood" if last else "next"))
 
 
+def _courses(state: State, content: Content) -> list[Course]:
+    """Courses on other platforms for the area of the lesson that is offered."""
+    area = area_of(state.floor.note["lesson"])
+    return [course for course in content.courses if area in course.areas][:OFFERED]
+
+
 def _ask_courses(state: State, content: Content) -> Ask:
     area = area_of(state.floor.note["lesson"])
-    courses = [course for course in content.courses if area in course.areas][:OFFERED]
-    lettered = list(zip(letters(state, content), courses, strict=False))
+    lettered = list(zip(letters(state, content), _courses(state, content), strict=False))
     lines = "\n".join(
         say(state, content, "course", letter=at, name=c.name, platform=c.platform, url=c.url)
         for at, c in lettered

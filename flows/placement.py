@@ -1,11 +1,12 @@
 """Which personnel group somebody is in: by the roster first, else by what they do all day.
 The group is about position, not ability; it is explained, and can be corrected."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
 
-from content.schema import Content, RosterRule
+from content.schema import Content, Gone, PlacementQuestion, RosterRule
 from flows.speech import choices, say, tell
 from flows.types import (
     Answer,
@@ -21,6 +22,8 @@ from flows.types import (
     Turn,
     Wrote,
 )
+
+LONGEST = 1000
 
 
 def by_roster(person: Person | None, content: Content) -> Placed | None:
@@ -51,7 +54,7 @@ def begin(state: State, now: datetime, content: Content) -> Turn:
 def ask(state: State, now: datetime, content: Content) -> Ask:
     match state.floor.place:
         case "ask":
-            question = content.placement.questions[state.floor.note["n"]]
+            question = _question(state, content)
             text = say(
                 state,
                 content,
@@ -75,6 +78,13 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
                 say(state, content, "placement_ok"),
                 choices(state, content, "right", "change_group", "second_group"),
             )
+
+
+def _question(state: State, content: Content) -> PlacementQuestion:
+    questions, n = content.placement.questions, state.floor.note["n"]
+    if n >= len(questions):
+        raise Gone(f"question {n}")
+    return questions[n]
 
 
 def _groups(state: State, content: Content, place: str) -> tuple[Choice, ...]:
@@ -157,17 +167,19 @@ def explained(state: State, content: Content) -> Reply:
 
 def _reason(reason: str, state: State, content: Content) -> str:
     kind, _, at = reason.partition(":")
-    if kind == "roster":
-        rule = content.placement.roster_rules[int(at)]
-        because = rule.because.of(state.lang)
-        if state.person is None or not state.person.title:
-            return because
-        return say(state, content, "because_roster", title=state.person.title, because=because)
-    if kind == "question":
-        return content.placement.questions[int(at)].because.of(state.lang)
     if kind == "learner":
         return say(state, content, "because_learner")
-    return content.placement.fallback_because.of(state.lang)
+    if kind == "fallback":
+        return content.placement.fallback_because.of(state.lang)
+    rules: Sequence[RosterRule | PlacementQuestion] = content.placement.questions
+    if kind == "roster":
+        rules = content.placement.roster_rules
+    if int(at) >= len(rules) or state.placed is None or rules[int(at)].group != state.placed.group:
+        return say(state, content, "because_then")  # the rules have changed since
+    because = rules[int(at)].because.of(state.lang)
+    if kind == "question" or state.person is None or not state.person.title:
+        return because
+    return say(state, content, "because_roster", title=state.person.title, because=because)
 
 
 def _corrected(state: State, group: str, content: Content) -> Turn:
@@ -186,7 +198,9 @@ def _corrected(state: State, group: str, content: Content) -> Turn:
 
 
 def _contested(state: State, answer: Answer, content: Content) -> Turn:
-    said = {"text": answer.text, "message": answer.message} if isinstance(answer, Wrote) else None
+    said = None
+    if isinstance(answer, Wrote):
+        said = {"text": answer.text[:LONGEST], "message": answer.message}
     assert state.placed is not None
     fact = Record("group_contested", {"group": state.placed.group, "reason": said})
     state = state.move("shown")

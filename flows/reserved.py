@@ -27,7 +27,13 @@ from flows.types import (
 
 
 def heard(state: State, word: str, now: datetime, content: Content) -> Turn:
-    """A reserved word, typed or chosen."""
+    """A reserved word, typed or chosen. One that only says something leaves no menu behind."""
+    turn = _obeyed(state, word, now, content)
+    passing = turn.state.floor == state.floor and state.floor.flow == "menu" and word != "menu"
+    return replace(turn, state=turn.state.back()) if passing else turn
+
+
+def _obeyed(state: State, word: str, now: datetime, content: Content) -> Turn:
     match word:
         case "menu":
             return Turn(state.aside("menu"))
@@ -190,10 +196,7 @@ def _menu_answer(state: State, answer: Answer, now: datetime, content: Content) 
         case "plan" | "lesson" | "apply" | "claim" as flow:
             return Turn(state.at(flow))
         case word:
-            turn = heard(state, word, now, content)
-            # words that only say something leave no menu standing behind them
-            stays = turn.state.floor == state.floor
-            return replace(turn, state=turn.state.back()) if stays else turn
+            return heard(state, word, now, content)
 
 
 MENU = Flow(_menu_begin, _menu_ask, _menu_answer)

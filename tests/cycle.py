@@ -117,8 +117,9 @@ class Bomb:
 class Cycle:
     """The service, without its ticker: it ticks when the script says so."""
 
-    def __init__(self, order: Json, content: Content) -> None:
+    def __init__(self, order: Json, content: Content, report: int) -> None:
         self._order = order
+        self._report = report
         self._clock = Clock(Path(order["clock"]))
         self._now = order["start"]
         self._clock.set(self._now)
@@ -136,12 +137,15 @@ class Cycle:
         self.bomb.watch_requests()
 
     async def run(self) -> None:
+        numbers = itertools.count()
         async with self._app.running():
             if self._order["how"] == "fail":  # a service that cannot start is started again
                 self._arm()
             for step in self._order["steps"]:
                 self._pass(1)
-                await asyncio.gather(*(self._heard(work) for work in self._deliveries(step)))
+                await asyncio.gather(
+                    *(self._deliver(next(numbers), take) for take in self._deliveries(step))
+                )
                 await self._settled()
                 if step["ticks"]:
                     await self._tick()
@@ -169,6 +173,12 @@ class Cycle:
         use = rows(self._order["env"]["KAONA_DATABASE_URL"], recorded)[0][0]
         filled: Json = json.loads(text.replace("@use", str(use)))
         return filled
+
+    async def _deliver(self, number: int, take: Callable[[], Awaitable[None]]) -> None:
+        """What was acknowledged is told at once: nobody will deliver it again."""
+        if number not in self._order["acknowledged"]:
+            await self._heard(take)
+            os.write(self._report, b"%d\n" % number)
 
     async def _heard(self, take: Callable[[], Awaitable[None]]) -> None:
         """A platform delivers again until it is told that all is well."""
@@ -214,7 +224,7 @@ def child(order: Json, content: Content, report: int) -> None:
     """Run a cycle and tell what became of it; with the bomb nobody may get that far."""
     told: Json = {}
     try:
-        cycle = Cycle(order, content)
+        cycle = Cycle(order, content, report)
         asyncio.run(cycle.run())
         told = {"count": cycle.bomb.count, "where": cycle.bomb.where}
     except BaseException:
@@ -229,7 +239,9 @@ def main() -> None:
     context = ssl.create_default_context()  # reading the system's certificates takes 30 ms
     ssl.create_default_context = lambda *_, **__: context
     content = load()
-    asyncio.run(Cycle(json.loads(sys.stdin.readline()), content).run())
+    with open(os.devnull, "wb") as nowhere:
+        first = Cycle(json.loads(sys.stdin.readline()), content, nowhere.fileno())
+        asyncio.run(first.run())
     gc.freeze()  # or every child would copy all of it
     print("ready", flush=True)
     for line in sys.stdin:
@@ -240,10 +252,12 @@ def main() -> None:
             child(order, content, write)
         os.close(write)
         with os.fdopen(read) as pipe:
-            told = pipe.read()
+            lines = pipe.read().splitlines()
         _, status = os.waitpid(pid, 0)
-        code = os.waitstatus_to_exitcode(status)
-        print(json.dumps({"code": code, **json.loads(told or "{}")}), flush=True)
+        acknowledged = [int(line) for line in lines if line.isdecimal()]
+        told = {"code": os.waitstatus_to_exitcode(status), "acknowledged": acknowledged}
+        told |= json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
+        print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":

@@ -276,7 +276,7 @@ class Conversation(RuleBasedStateMachine):
         after = self.state
         if before.heard_at is None:
             return
-        same = {"heard_at": None, "asked_at": None}
+        same = {"heard_at": None, "asked_at": None, "tries": 0}
         if after.floor.flow == "return":  # too long a silence: asked where to go on, no more
             assert after.left == before.left or before.floor in after.paused
             return

@@ -1,4 +1,4 @@
-"""Everything that the bot can say, rendered by the real SDKs, judged by the platforms' own specs."""
+"""Everything the bot can say, rendered by the real SDKs, judged by the platforms' own specs."""
 
 import asyncio
 from collections.abc import Iterator

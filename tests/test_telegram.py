@@ -609,6 +609,7 @@ async def test_presses_are_acknowledged_and_groups_left_whatever_comes_of_it() -
         assert await sender.leave("-100", "ลาก่อน")
         telegram.fail_next(1, 400)
         assert not await sender.answer_callback("cb0")
+        telegram.fail_next(1, "lost")  # the farewell
         telegram.fail_next(1, "lost")
         assert not await sender.leave("-100", "ลาก่อน")
 

@@ -12,8 +12,18 @@ from content.schema import Content
 from flows import steps
 from flows.engine import FLOWS
 from flows.text import utf16_len
-from flows.types import Erase, Fired, Left, Pressed, Reply, Said, Started, State, Unsent
-from tests.walk import Step, Walk, keep, out_of_order, the_content
+from flows.types import AnyEvent, Erase, Fired, Left, Pressed, Reply, Said, Started, State, Unsent
+from tests.walk import (
+    NOW,
+    UNCLEAR,
+    Step,
+    Walk,
+    keep,
+    out_of_order,
+    play,
+    replaced,
+    the_content,
+)
 
 SHOWN = 10
 """Faults of one kind that are listed."""
@@ -185,6 +195,20 @@ def test_every_step_can_be_finished(walked: Walked) -> None:
     assert finished == {step.id for step in content.method.steps}
     assert any(state.journey.certificate for state in states)
     assert any(state.journey.number > 1 for state in states)
+
+
+def test_content_may_be_replaced_under_everybody(walked: Walked) -> None:
+    """Every question, lesson, exercise and course taken away, and rules too: nobody is stuck."""
+    content = replaced(walked.walk.content)
+    for state in walked.walk.states.values():
+        before = FLOWS[state.floor.flow].ask(state, NOW, walked.walk.content)
+        events: list[AnyEvent] = [Said(UNCLEAR), Said("ความคืบหน้า"), Said("ทำไมอยู่กลุ่มนี้")]
+        events += [Pressed(str(state.stamp), choice.id) for choice in before.choices[:2]]
+        for event in events:
+            for step in play(state, event, NOW, content):
+                ask = FLOWS[step.turn.state.floor.flow].ask(step.turn.state, NOW, content)
+                assert ask.choices or ask.writes
+                assert step.turn.replies
 
 
 def test_everything_that_is_taught_is_shown(walked: Walked) -> None:

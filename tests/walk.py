@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 
 from msgspec import Struct, field
 from msgspec.json import Decoder, Encoder
@@ -237,6 +238,22 @@ def play(state: State, event: AnyEvent, now: datetime, content: Content) -> Iter
 
 def _stored(turn: Turn) -> Turn:
     return replace(turn, state=decode(encode(turn.state)))
+
+
+def replaced(content: Content) -> Content:
+    """The same areas with other items, fewer pages, no courses and hardly a rule."""
+
+    def other(item: Any) -> Any:
+        short = {"messages": item.messages[:1]} if hasattr(item, "messages") else {}
+        return item.model_copy(update={"id": item.id + "9", **short})
+
+    shelves = {
+        shelf: {area: tuple(map(other, items)) for area, items in getattr(content, shelf).items()}
+        for shelf in ("questions", "lessons", "exercises")
+    }
+    few = {"roster_rules": (), "questions": content.placement.questions[:1]}
+    placement = content.placement.model_copy(update=few)
+    return content.model_copy(update={**shelves, "courses": (), "placement": placement})
 
 
 @cache
