@@ -9,6 +9,7 @@ from content.load import load
 from flows.types import Said
 from storage import turns
 from storage.database import Database
+from storage.gathered import encode, gather
 from storage.models import addresses, learners, to_micros
 from storage.wire import Incoming
 
@@ -56,8 +57,8 @@ def _state(db: Database) -> str:
         for n in range(12):
             said = Incoming("line", "b", f"fill{n}", who.address, Said("1", "", now), now)
             turns.take(conn, [said], now, content, pack)
-        found = turns.gather(conn, [who], now)["line", "somebody"]
-        stored = turns.encode(found.state).decode()
+        found = gather(conn, [who], now)["line", "somebody"]
+        stored = encode(found.state).decode()
     with db.write() as conn:
         for table in ("facts", "outbox", "inbox", "timers", "pictures"):
             conn.execute(text(f"delete from {table}"))

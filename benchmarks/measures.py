@@ -128,18 +128,28 @@ def _incoming(learner: int) -> Incoming:
     return Incoming("line", "b", f"{event:026}", f"U{learner:032x}", said, now, "t" * 32, until)
 
 
+@contextmanager
+def _sending() -> Iterator[tuple[processes.Process, processes.Process]]:
+    """The service on SQLite, sending to a platform that answers at once."""
+    with (
+        processes.simulator() as platform,
+        processes.sqlite() as url,
+        processes.service(url, platform) as server,
+    ):
+        yield server, platform
+
+
 # --- (e) (f) -------------------------------------------------------------------------
 
 
 def latency(quick: bool) -> list[Row]:
     """Time until the acknowledgement at fifty updates a second, with sending on."""
     seconds = 10 if quick else 60
-    with processes.simulator() as platform, processes.sqlite() as url:
-        with processes.service(url, platform) as server:
-            crowd = traffic.Crowd(LEARNERS, traffic.line)
-            _closed(server, crowd.say(LEARNERS))
-            requests = crowd.say(50 * seconds)
-            run = asyncio.run(load.open_loop(server.port, requests, 50.0, CONNECTIONS))
+    with _sending() as (server, _):
+        crowd = traffic.Crowd(LEARNERS, traffic.line)
+        _closed(server, crowd.say(LEARNERS))
+        requests = crowd.say(50 * seconds)
+        run = asyncio.run(load.open_loop(server.port, requests, 50.0, CONNECTIONS))
     assert run.faults == 0
     p99 = run.quantile(0.99) * 1000
     return [
@@ -152,15 +162,14 @@ def latency(quick: bool) -> list[Row]:
 def memory(quick: bool) -> list[Row]:
     """Memory of the serving process, with sending on."""
     many = 10_000 if quick else 100_000
-    with processes.simulator() as platform, processes.sqlite() as url:
-        with processes.service(url, platform) as server:
-            time.sleep(3)
-            start = server.megabytes
-            crowd = traffic.Crowd(LEARNERS, traffic.line)
-            for _ in range(many // 10_000):
-                _closed(server, crowd.say(10_000))
-            _settled(platform)
-            after = server.megabytes
+    with _sending() as (server, platform):
+        time.sleep(3)
+        start = server.megabytes
+        crowd = traffic.Crowd(LEARNERS, traffic.line)
+        for _ in range(many // 10_000):
+            _closed(server, crowd.say(10_000))
+        _settled(platform)
+        after = server.megabytes
     return [
         Row("(f) memory after start", start, "MiB"),
         Row(f"(f) memory after {many:,} turns", after, "MiB"),

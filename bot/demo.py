@@ -12,6 +12,7 @@ from flows.calendar import at_minute, local
 from flows.types import AnyEvent, Pressed, Reply, Said, Started, State
 from storage import roster, turns
 from storage.database import Database
+from storage.gathered import decode_state
 from storage.models import learners, outbox, persons, timers
 from storage.wire import Incoming
 
@@ -119,7 +120,7 @@ class Visitor:
 
     def _state(self) -> State:
         stored = select(learners.c.state).where(learners.c.id == self._learner)
-        return turns.decode_state(self._conn.execute(stored).scalar_one())
+        return decode_state(self._conn.execute(stored).scalar_one())
 
     def _turn(self, event: AnyEvent) -> None:
         self._at += timedelta(seconds=self._random.randint(8, 70))

@@ -17,7 +17,8 @@ from bot import metrics
 from content.schema import Content
 from storage import turns
 from storage.database import DOWN, Database
-from storage.turns import Pack, Work
+from storage.requests import Pack
+from storage.turns import Work
 from storage.wire import Incoming, Row
 
 T = TypeVar("T")

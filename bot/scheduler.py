@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from bot import metrics
 from bot.dispatch import Unavailable
 from storage import timers
+from storage.gathered import insert_new
 from storage.models import heartbeats
-from storage.turns import insert_new
 
 if TYPE_CHECKING:
     from bot.app import App

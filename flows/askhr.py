@@ -32,9 +32,10 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
         return Turn(state.back(), (tell(state, content, "never_mind"),))
     asked = {"text": answer.text[:LONGEST], "message": answer.message}
     who = state.person.name if state.person else say(state, content, "my_data_guest")
+    to_hr = {"question": asked["text"], "message": asked["message"]}  # so that it can be unsent
     effects = (
         Record("asked_hr", {"question": asked, "at": state.left}),
-        Tell("hr", "asked_hr", {"who": who, "question": asked["text"], "at": state.left}),
+        Tell("hr", "asked_hr", {"who": who, **to_hr, "at": state.left}),
     )
     return Turn(state.back(), (tell(state, content, "asked_hr", dpo=content.dpo),), effects)
 

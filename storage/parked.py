@@ -9,8 +9,8 @@ from msgspec.json import Decoder
 from msgspec.structs import replace
 from sqlalchemy import Connection, insert, select, update
 
+from storage.gathered import insert_new
 from storage.models import inbox, parked
-from storage.turns import insert_new
 from storage.wire import Incoming
 
 UNREADABLE = "unreadable"

@@ -30,6 +30,8 @@ def forget(conn: Connection, learner_id: int, message: str) -> None:
         conn.execute(update(facts).where(facts.c.id == row.id).values(data=blank))
         asked = (timers.c.kind == "confirm_use", timers.c.key == str(row.id))
         conn.execute(delete(timers).where(*asked))
+    told = (timers.c.kind == "asked_hr", timers.c.data.contains(message, autoescape=True))
+    conn.execute(delete(timers).where(*told))
     ours = select(addresses.c.address).where(addresses.c.learner_id == learner_id)
     conn.execute(
         update(parked)

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, insert, select, update
 
 from flows.types import Person, State
+from storage.gathered import create, insert_new
 from storage.looks import code_hash, grouped, new_code, person
 from storage.models import addresses, claim_codes, learners, persons, units
-from storage.turns import create, insert_new
 
 CODE_LIFE = timedelta(hours=24)
 

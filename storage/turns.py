@@ -1,15 +1,11 @@
 """A batch of turns in one transaction: gather the learners, decide purely, apply set-wise."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from os import urandom
 from typing import Any
-from uuid import uuid4
 
 from msgspec import Struct
-from msgspec.json import Decoder, Encoder
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from content.schema import Content
 from flows.engine import handle
@@ -25,12 +21,12 @@ from flows.types import (
     Record,
     Reply,
     SetTimer,
-    State,
     Tell,
     Turn,
 )
 from storage import looks, privacy, tells
 from storage.database import DOWN
+from storage.gathered import Gathered, encode, gather
 from storage.many import insert_many, update_many
 from storage.models import (
     addresses,
@@ -41,33 +37,12 @@ from storage.models import (
     parked,
     pictures,
     timers,
-    to_micros,
 )
-from storage.wire import Incoming, Lane, Request, Row
+from storage.requests import Pack, as_row, requests
+from storage.wire import Incoming, Lane, Row
 
-encode = Encoder().encode
-decode_state = Decoder(State).decode
-
-Pack = Callable[[str, tuple[Reply, ...]], list[tuple[Reply, ...]]]
-"""Cuts replies into platform requests, by the limits of a channel."""
-
-REPLY_LIFE = timedelta(hours=1)
-PERSONAL_LIFE = timedelta(hours=8)
 QUIET_AFTER_ERROR = timedelta(minutes=10)
 """A learner hears one apology in so long."""
-
-
-class Gathered(Struct):
-    """A learner as locked for this batch."""
-
-    id: int
-    state: State
-    channel: str
-    address: str
-    reachable: bool = True
-    stored: str = ""
-    """The new state as JSON, once it has changed."""
-    erased: bool = False
 
 
 class Work(Struct):
@@ -117,105 +92,6 @@ def take(
             _one(conn, who, incoming, now, content, pack, work)
     _apply(conn, people.values(), work)
     return work
-
-
-# --- gather --------------------------------------------------------------------------
-
-Who = int | tuple[str, str]
-
-
-def gather(conn: Connection, batch: Sequence[Incoming], now: datetime) -> dict[Who, Gathered]:
-    """The learners of a batch, locked; by (channel, address), or by id for timers."""
-    wanted = {(x.channel, x.address) for x in batch if not x.learner}
-    ids = {x.learner for x in batch if x.learner}
-    found = _locked(conn, wanted, ids)
-    missing = wanted - found.keys()
-    if missing:
-        firsts = {(x.channel, x.address): x for x in reversed(batch)}
-        for pair in sorted(missing):
-            create(conn, *pair, now, lang=firsts[pair].lang)
-        found |= _locked(conn, missing, set())
-    return found
-
-
-_COLUMNS = (
-    learners.c.id,
-    learners.c.state,
-    learners.c.channel,
-    learners.c.address,
-    addresses.c.channel,
-    addresses.c.address,
-    addresses.c.reachable,
-)
-_BY_ADDRESS = (
-    select(*_COLUMNS)
-    .join(addresses, addresses.c.learner_id == learners.c.id)
-    .where(
-        addresses.c.channel.in_(bindparam("channels", expanding=True)),
-        addresses.c.address.in_(bindparam("wanted", expanding=True)),
-    )
-    .order_by(learners.c.id)
-    .with_for_update(of=learners, key_share=True)
-)
-_BY_ID = (
-    select(learners.c.id, learners.c.state, learners.c.channel, learners.c.address)
-    .where(learners.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(learners.c.id)
-    .with_for_update(key_share=True)
-)
-
-
-def _locked(
-    conn: Connection, wanted: Iterable[tuple[str, str]], ids: Iterable[int]
-) -> dict[Who, Gathered]:
-    """One lock order for everybody: by id. Timers and messages of one batch may name the
-    same learner, who is then one record under two names."""
-    found: dict[Who, Gathered] = {}
-    by_id: dict[int, Gathered] = {}
-    wanted, ids = sorted(wanted), sorted(ids)
-    if wanted:
-        channels, names = zip(*wanted, strict=True)
-        for row in conn.execute(_BY_ADDRESS, {"channels": sorted(set(channels)), "wanted": names}):
-            who = by_id.get(row[0])
-            if who is None:
-                who = by_id[row[0]] = Gathered(row[0], decode_state(row[1]), row[2], row[3])
-            who.reachable = who.reachable and row[6]
-            found[(row[4], row[5])] = who
-    if ids:
-        for learner_id, stored, channel, address in conn.execute(_BY_ID, {"ids": ids}):
-            known = by_id.get(learner_id)
-            new = Gathered(learner_id, decode_state(stored), channel, address)
-            found[learner_id] = known or new
-    return found
-
-
-def create(conn: Connection, channel: str, address: str, now: datetime, *, lang: Any = None) -> int:
-    """A new learner at an address; if another process was first, that one's learner."""
-    learner_id: int = conn.execute(
-        insert(learners)
-        .values(created_at=now, channel=channel, address=address, state="{}")
-        .returning(learners.c.id)
-    ).scalar_one()
-    state = State(learner_id, lang=lang or "th")
-    conn.execute(
-        update(learners).where(learners.c.id == learner_id).values(state=encode(state).decode())
-    )
-    new = {"channel": channel, "address": address, "learner_id": learner_id, "created_at": now}
-    made = insert_new(conn, addresses).values(new).returning(addresses.c.learner_id)
-    if conn.execute(made).first():
-        return learner_id
-    conn.execute(delete(learners).where(learners.c.id == learner_id))
-    theirs = select(addresses.c.learner_id).where(
-        addresses.c.channel == channel, addresses.c.address == address
-    )
-    other: int = conn.execute(theirs).scalar_one()
-    return other
-
-
-def insert_new(conn: Connection, table: Any) -> Any:
-    """An INSERT that leaves a row that is already there as it is."""
-    make = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    return make(table).on_conflict_do_nothing()
 
 
 _SEEN = select(inbox.c.channel, inbox.c.bot, inbox.c.event_id).where(
@@ -303,7 +179,7 @@ def _note(
     stored = encode(turn.state).decode()  # what cannot be stored fails here, in its own turn
     lane: Lane = "personal" if isinstance(incoming.event, Fired) else "reply"
     to = (who.channel, who.address) if incoming.learner else (incoming.channel, incoming.address)
-    rows = _requests(who.id, to, incoming, lane, turn.replies, now, pack)
+    rows = requests(who.id, to, incoming, lane, turn.replies, now, pack)
     for effect in turn.effects:
         if isinstance(effect, Record):
             data = encode(effect.data).decode()
@@ -316,78 +192,11 @@ def _note(
             row["learner_id"] = None
         work.rows.append(row)
         work.pictures += [] if who.erased else row_pictures
-        work.queued.append(_as_row(row, request))
+        work.queued.append(as_row(row, request))
     if isinstance(incoming.event, Left) or not who.reachable:
         _reach(conn, incoming, not isinstance(incoming.event, Left), now)
     who.state, who.stored = turn.state, stored
     who.channel, who.address = to
-
-
-def _requests(
-    learner_id: int,
-    to: tuple[str, str],
-    incoming: Incoming,
-    lane: Lane,
-    replies: tuple[Reply, ...],
-    now: datetime,
-    pack: Pack,
-) -> list[tuple[dict[str, Any], Request, list[dict[str, Any]]]]:
-    """One outbox row per platform request; the reply token goes to the first."""
-    made = []
-    token = incoming.reply_token
-    for part in pack(to[0], replies) if replies else ():
-        drawn = [reply.picture for reply in part if reply.picture]
-        tokens = tuple(uuid4().hex for _ in drawn)
-        request = Request(part, tokens)
-        kept = [
-            {
-                "token": name,
-                "learner_id": learner_id,
-                "picture": encode(picture).decode(),
-                "created_at": now,
-            }
-            for name, picture in zip(tokens, drawn, strict=True)
-        ]
-        row = {
-            "key": new_key(now),
-            "learner_id": learner_id,
-            "channel": to[0],
-            "address": to[1],
-            "lane": lane,
-            "payload": encode(request).decode(),
-            "reply_token": token,
-            "token_until": incoming.token_until if token else None,
-            "created_at": now,
-            "due": now,
-            "deadline": now + (REPLY_LIFE if lane == "reply" else PERSONAL_LIFE),
-            "status": "queued",
-        }
-        made.append((row, request, kept))
-        token = ""
-    return made
-
-
-def new_key(now: datetime) -> str:
-    """A UUID that begins with the time (version 7). New rows stand together in an index, so a
-    commit writes few of its pages, however many rows there are."""
-    bits = to_micros(now) // 1000 << 80 | int.from_bytes(urandom(10))
-    text = f"{bits & ~(0xF << 76 | 3 << 62) | 7 << 76 | 2 << 62:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-def _as_row(row: Mapping[str, Any], request: Request) -> Row:
-    return Row(
-        0,
-        row["key"],
-        row["channel"],
-        row["address"],
-        row["lane"],
-        request,
-        1,
-        False,
-        row["reply_token"],
-        row["token_until"],
-    )
 
 
 def _do(conn: Connection, who: Gathered, effect: AnyEffect, now: datetime, work: Work) -> None:
@@ -476,9 +285,9 @@ def park(
         return
     sorry = (Reply(content.copy_[who.state.lang]["error"]),)
     to = (incoming.channel, incoming.address)
-    for row, request, _ in _requests(who.id, to, incoming, "reply", sorry, now, pack):
+    for row, request, _ in requests(who.id, to, incoming, "reply", sorry, now, pack):
         work.rows.append(row)
-        work.queued.append(_as_row(row, request))
+        work.queued.append(as_row(row, request))
 
 
 def park_alone(

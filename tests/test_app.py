@@ -21,6 +21,7 @@ from bot.headers import HEADERS
 from content.schema import Content
 from flows.types import Said
 from storage import turns
+from storage.gathered import decode_state
 from storage.models import addresses, inbox, learners, outbox, parked
 from tests.databases import Server
 from tests.running import SECRET, Edge, edge, environment, eventually, ready
@@ -469,7 +470,7 @@ def _all_is_well_again(door: Edge) -> None:
     """In order: a welcome, two times the first answer, then the second: they are through."""
     eventually(lambda: door.app.spool.waiting() == [])
     eventually(lambda: door.client.get("/readyz").status_code == 200)
-    state = turns.decode_state(door.rows(select(learners.c.state))[0][0])
+    state = decode_state(door.rows(select(learners.c.state))[0][0])
     assert state.welcomed
     assert state.floor.flow == "home"
     eventually(lambda: count(door, outbox, outbox.c.status == "accepted") == count(door, outbox))

@@ -12,8 +12,9 @@ from content.schema import Content
 from flows import steps
 from flows.engine import handle
 from flows.types import Started
-from storage import roster, turns
+from storage import roster
 from storage.database import Database
+from storage.gathered import decode_state
 from storage.models import facts, learners, outbox, parked, persons, timers, units
 from tests.databases import ENGINES, fresh
 
@@ -49,7 +50,7 @@ def test_the_histories_are_spread_over_the_steps_and_end_in_the_past(
     agency: Database, content: Content
 ) -> None:
     with agency.read() as conn:
-        states = [turns.decode_state(s) for s in conn.execute(select(learners.c.state)).scalars()]
+        states = [decode_state(s) for s in conn.execute(select(learners.c.state)).scalars()]
         newest = conn.execute(select(func.max(facts.c.at))).scalar_one()
         stuck = conn.execute(select(func.count()).select_from(parked)).scalar_one()
         unsent = select(func.count()).where(outbox.c.status != "accepted")
@@ -67,7 +68,7 @@ def test_everybody_can_be_played_on(agency: Database, content: Content) -> None:
         rows = roster.people(conn)
     for row in rows:
         if row.state:
-            turn = handle(turns.decode_state(row.state), Started(), NOW, content)
+            turn = handle(decode_state(row.state), Started(), NOW, content)
             assert turn.replies[-1].choices
 
 

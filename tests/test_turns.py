@@ -16,6 +16,7 @@ from flows import engine
 from flows.types import AnyEvent, Fired, Left, Pressed, Said, SetTimer, Started, State, Unsent
 from storage import looks, outbox, parked, privacy, roster, timers, turns
 from storage.database import ConfigError, Database
+from storage.gathered import decode_state
 from storage.models import addresses, claim_codes, facts, inbox, learners, metadata
 from storage.models import outbox as outbox_table
 from storage.models import parked as parked_table
@@ -57,7 +58,7 @@ class Talk:
                 .join(addresses, addresses.c.learner_id == learners.c.id)
                 .where(addresses.c.address == self.address)
             ).scalar_one()
-        return turns.decode_state(stored)
+        return decode_state(stored)
 
     def press(self, choice: str) -> Work:
         return self.hear(Pressed(str(self.state.stamp), choice))
@@ -404,7 +405,7 @@ def test_the_migrations_make_the_tables_that_the_code_names(db: Database) -> Non
 def test_a_database_of_another_version_is_refused(db: Database) -> None:
     with db.write() as conn:
         conn.execute(text("update alembic_version set version_num = '9999'"))
-    with pytest.raises(ConfigError, match="KAONA_DATABASE_URL.*9999.*kaona migrate"):
+    with pytest.raises(ConfigError, match=r"KAONA_DATABASE_URL.*9999.*kaona migrate"):
         db.require_current()
 
 
