@@ -183,13 +183,10 @@ def whole(quick: bool) -> list[Row]:
     """The whole turn, its reply through the SDK included, until the platform has it."""
     rows = []
     for name, make, goal in (("LINE", traffic.line, 1000), ("Telegram", traffic.telegram, 800)):
-        with processes.simulator() as platform, processes.sqlite() as url:
-            with processes.service(url, platform) as server:
-                rate, messages = _whole(server, platform, make, 2000 if quick else 8000)
-        met = rate >= goal
-        rows.append(
-            Row(f"(g) whole turn with its reply, {name}", rate, "turns/s", f"≥ {goal}", met)
-        )
+        with _sending() as (server, platform):
+            rate, messages = _whole(server, platform, make, 2000 if quick else 8000)
+        what = f"(g) whole turn with its reply, {name}"
+        rows.append(Row(what, rate, "turns/s", f"≥ {goal}", rate >= goal))
         rows.append(Row(f"(g) requests to {name} meanwhile", messages, "requests/s"))
     return rows
 
