@@ -1,3 +1,5 @@
+"""`python -m bot` is `kaona`."""
+
 from bot.cli import main
 
 main()

@@ -12,6 +12,7 @@ from msgspec import to_builtins
 
 from flows.types import Pressed, Said, Started
 from storage import outbox, parked, roster
+from storage.database import ConfigError
 from storage.wire import Incoming
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Control:
                 answer = await self.call(asked["do"], asked["args"])
                 writer.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
                 await writer.drain()
-        except (ValueError, KeyError, ConnectionError) as error:
+        except Exception as error:  # whoever asked hears it from the closed connection
             log.warning("control request refused", error=type(error).__name__)
         finally:
             writer.close()
@@ -140,5 +141,5 @@ class Remote:
         await self._writer.drain()
         line = await self._reader.readline()
         if not line:
-            raise ConnectionError("the service did not answer")
+            raise ConfigError("the running service could not do this: see its log")
         return json.loads(line)

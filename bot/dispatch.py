@@ -3,7 +3,7 @@ before anybody is told that they are done."""
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -102,19 +102,15 @@ class Dispatcher:
         return await item.future
 
     async def _feed(self) -> None:
-        """One batch after another: to the writer, then back to those who wait for it."""
+        """Send the writer to work whenever something waits."""
         loop = asyncio.get_running_loop()
         while self._waiting or not self._stopping:
-            await self._due.wait()
-            await self._gathered()
-            if not (batch := self._batch()):
-                continue
-            try:
-                answers, rows = await loop.run_in_executor(self._writer, self._commit, batch)
-            except Exception as error:
-                log.error("writer failed", error=type(error).__name__)
-                answers, rows = [(item, _unavailable(error)) for item in batch], []
-            loop.call_soon(self._tell, answers, rows)
+            if self._waiting:
+                await self._gathered()
+                await loop.run_in_executor(self._writer, self._write, loop)
+            else:
+                self._due.clear()
+                await self._due.wait()
 
     async def _gathered(self) -> None:
         """Wait a moment until the loop brings nothing more: the writer is faster when the loop
@@ -125,17 +121,27 @@ class Dispatcher:
             await asyncio.sleep(0)
             await asyncio.sleep(0)
 
+    # --- the writer thread ---------------------------------------------------------------
+
+    def _write(self, loop: asyncio.AbstractEventLoop) -> None:
+        """One batch, and then those that are full already."""
+        batch = self._batch()
+        while batch:
+            try:
+                answers, rows = self._commit(batch)
+            except Exception as error:
+                log.error("writer failed", error=type(error).__name__)
+                answers, rows = [(item, _unavailable(error)) for item in batch], []
+            loop.call_soon_threadsafe(self._tell, answers, rows)
+            batch = self._batch() if len(self._waiting) >= MOST else []
+
     def _batch(self) -> list[_Item]:
         batch: list[_Item] = []
         count = 0
         while self._waiting and count < MOST:
             batch.append(self._waiting.popleft())
             count += len(batch[-1].events) or 1
-        if not self._waiting:
-            self._due.clear()
         return batch
-
-    # --- the writer thread ---------------------------------------------------------------
 
     def _commit(self, batch: list[_Item]) -> tuple[list[tuple[_Item, Any]], list[Row]]:
         """All of it in one transaction; if one spoils it, each by itself."""
@@ -193,8 +199,8 @@ class Dispatcher:
         return work.queued
 
     def _count(self, events: Sequence[Incoming], work: Work) -> None:
-        for event in events:
-            metrics.RECEIVED.labels(event.channel).inc()
+        for channel, count in Counter(event.channel for event in events).items():
+            metrics.RECEIVED.labels(channel).inc(count)
         metrics.DUPLICATES.inc(work.duplicates)
         if work.parked:
             metrics.PARKED.inc(len(work.parked))

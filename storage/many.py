@@ -48,6 +48,5 @@ def _marks(mark: str, columns: int, rows: int) -> str:
 
 
 def _run(conn: Connection, sql: str, rows: Rows) -> None:
-    values = (value for row in rows for value in row.values())
-    plain = (to_micros(value) if isinstance(value, datetime) else value for value in values)
-    conn.exec_driver_sql(sql, tuple(plain))
+    values = [to_micros(v) if type(v) is datetime else v for row in rows for v in row.values()]
+    conn.exec_driver_sql(sql, tuple(values))

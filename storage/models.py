@@ -2,6 +2,7 @@
 them alike; JSON is text that msgspec reads and writes."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from sqlalchemy import (
     BigInteger,
@@ -24,6 +25,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
+@lru_cache(maxsize=64)  # a batch writes the same moment many times
 def to_micros(when: datetime) -> int:
     """Microseconds since 1970; refuses a time without a zone."""
     return (when - EPOCH) // MICROSECOND

@@ -20,7 +20,7 @@ from storage.models import (
 )
 
 
-def forget(conn: Connection, learner_id: int, message: str) -> None:
+def forget(conn: Connection, learner_id: int, message: str, now: datetime) -> None:
     """Blank every text that came in this message: facts, parked events, what we echoed of it."""
     mine = select(facts.c.id, facts.c.data).where(
         facts.c.learner_id == learner_id, facts.c.data.contains(message, autoescape=True)
@@ -36,13 +36,12 @@ def forget(conn: Connection, learner_id: int, message: str) -> None:
     conn.execute(
         update(parked)
         .where(parked.c.address.in_(ours), parked.c.event.contains(message, autoescape=True))
-        .values(event="{}", ended_as="unsent")
+        .values(event="{}", ended_at=now, ended_as="unsent")
     )
-    # a summary that was sent may have quoted it
+    # a summary that was sent may have quoted it; what is under way may have to go once more
+    ended = outbox.c.status.not_in(("queued", "sending"))
     conn.execute(
-        update(outbox)
-        .where(outbox.c.learner_id == learner_id, outbox.c.status != "queued")
-        .values(payload="{}")
+        update(outbox).where(outbox.c.learner_id == learner_id, ended).values(payload="{}")
     )
 
 

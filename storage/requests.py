@@ -6,7 +6,7 @@ from os import urandom
 from typing import Any
 from uuid import uuid4
 
-from flows.types import Reply
+from flows.types import Picture, Reply
 from storage.gathered import encode
 from storage.models import to_micros
 from storage.wire import Incoming, Lane, Request, Row
@@ -35,12 +35,7 @@ def requests(
         tokens = tuple(uuid4().hex for _ in drawn)
         request = Request(part, tokens)
         kept = [
-            {
-                "token": name,
-                "learner_id": learner_id,
-                "picture": encode(picture).decode(),
-                "created_at": now,
-            }
+            _picture(name, learner_id, picture, now)
             for name, picture in zip(tokens, drawn, strict=True)
         ]
         row = {
@@ -60,6 +55,11 @@ def requests(
         made.append((row, request, kept))
         token = ""
     return made
+
+
+def _picture(token: str, learner_id: int, picture: Picture, now: datetime) -> dict[str, Any]:
+    stored = encode(picture).decode()
+    return {"token": token, "learner_id": learner_id, "picture": stored, "created_at": now}
 
 
 def new_key(now: datetime) -> str:

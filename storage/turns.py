@@ -199,14 +199,21 @@ def _note(
     who.channel, who.address = to
 
 
+_SET_TIMER = insert(timers)
+_DROP_TIMER = delete(timers).where(
+    timers.c.learner_id == bindparam("of_learner_id"),
+    timers.c.kind == bindparam("of_kind"),
+    timers.c.key == bindparam("of_key"),
+)
+
+
 def _do(conn: Connection, who: Gathered, effect: AnyEffect, now: datetime, work: Work) -> None:
     """The rare effects, a statement each; they touch only what is this learner's."""
     match effect:
         case SetTimer(kind, key, due, data):
-            mine = (timers.c.learner_id == who.id, timers.c.kind == kind, timers.c.key == key)
-            conn.execute(delete(timers).where(*mine))
-            new = {"learner_id": who.id, "kind": kind, "key": key, "due": due}
-            conn.execute(insert(timers).values(**new, data=encode(data).decode()))
+            mine = {"learner_id": who.id, "kind": kind, "key": key}
+            conn.execute(_DROP_TIMER, {"of_" + name: value for name, value in mine.items()})
+            conn.execute(_SET_TIMER, {**mine, "due": due, "data": encode(data).decode()})
         case CancelTimers(kind):
             of_kind = [timers.c.kind == kind] if kind else []
             conn.execute(delete(timers).where(timers.c.learner_id == who.id, *of_kind))
@@ -216,7 +223,7 @@ def _do(conn: Connection, who: Gathered, effect: AnyEffect, now: datetime, work:
             tells.tell(conn, who.id, effect, now)
         case Forget(message):
             _flush_facts(conn, work)  # facts of this very batch are to be found, too
-            privacy.forget(conn, who.id, message)
+            privacy.forget(conn, who.id, message, now)
         case Erase():
             work.facts = [fact for fact in work.facts if fact["learner_id"] != who.id]
             privacy.erase(conn, who.id)

@@ -45,6 +45,7 @@ from tests.simulators.line import BOT
 DIED = 42
 """The exit code of a process that the bomb has ended."""
 PATIENCE = 20.0
+TICKS = 20
 Json = dict[str, Any]
 
 
@@ -149,9 +150,12 @@ class Cycle:
                 await self._settled()
                 if step["ticks"]:
                     await self._tick()
-            while self._open():
+            for _ in range(TICKS):
+                if not self._open():
+                    return
                 self._pass(61)  # the lease of an attempt that nobody has ended is over
                 await self._tick()
+            raise AssertionError("some rows do not come to an end")
 
     def _pass(self, seconds: float) -> None:
         self._now += seconds

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -167,12 +168,17 @@ class Service:
             )
 
     def answers(self) -> bool:
-        """Somebody listens; a service that has ended by itself is a failure."""
+        """It serves; a service that has ended by itself is a failure."""
         assert self._process is not None
         assert self._process.poll() is None, self.log.read_text()[-2000:]
-        with socket.socket() as door:
-            door.settimeout(0.2)
-            return door.connect_ex(("127.0.0.1", self.port)) == 0
+        door = HTTPConnection("127.0.0.1", self.port, timeout=0.5)
+        try:
+            door.request("GET", "/livez")
+            return door.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            door.close()
 
     def end(self, how: signal.Signals = signal.SIGTERM, patience: float = 25.0) -> int:
         """Send the signal and wait; the exit code."""
