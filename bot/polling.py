@@ -33,6 +33,10 @@ async def poll(app: "App", sender: "TelegramSender") -> None:
             pause = min(pause * 2, 60.0)
             await asyncio.sleep(pause)
             continue
+        except Exception as error:  # polling must not end by a bug
+            log.error("polling failed", error=type(error).__name__)
+            await asyncio.sleep(pause)
+            continue
         pause = 1.0
         ids = [update.get("update_id") for update in updates]
         offset = max([offset, *(n + 1 for n in ids if isinstance(n, int))])

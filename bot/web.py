@@ -113,7 +113,10 @@ class Edge:
         return PlainTextResponse("ok")
 
     async def take_line(self, body: bytes) -> None:
-        """A body that LINE signed: whatever is in it, it is kept or understood."""
+        """A body that LINE signed: whatever is in it, it is understood or kept."""
+        await self._or_park("line", body, self._hear_line(body))
+
+    async def _hear_line(self, body: bytes) -> None:
         now = self._app.clock()
         try:
             value = line.read_body(body)
@@ -142,7 +145,6 @@ class Edge:
         return PlainTextResponse("ok")
 
     async def _take_update(self, body: bytes) -> None:
-        """A poison update would block its chat for a day: it is parked, not refused."""
         try:
             update = telegram.read_json(body)
         except BadRequest as error:
@@ -151,7 +153,11 @@ class Edge:
         await self.take_telegram(update)
 
     async def take_telegram(self, update: dict[str, object]) -> None:
-        """One update: commit, then stop the clock on a pressed button, whatever became of it."""
+        """One update: understood or kept. A poison one would block its chat for a day."""
+        await self._or_park("telegram", str(update).encode(), self._hear_telegram(update))
+
+    async def _hear_telegram(self, update: dict[str, object]) -> None:
+        """Commit, then stop the clock on a pressed button, whatever became of it."""
         parsed = telegram.parse(update, self._app.telegram_id, self._app.clock())
         await self._app.dispatcher.submit(parsed.incoming)
         for event, reason in parsed.faults:
@@ -162,6 +168,16 @@ class Edge:
                 self._app.spawn(sender.answer_callback(callback))
             for chat in parsed.leave:
                 self._app.spawn(sender.leave(chat, self._app.content.copy_["th"]["group_chat"]))
+
+    async def _or_park(self, channel: str, raw: bytes, work: Awaitable[None]) -> None:
+        """A bug of ours must not bring the same event back for ever."""
+        try:
+            await work
+        except Unavailable:
+            raise
+        except Exception as error:
+            log.error("webhook parked", channel=channel, error=type(error).__name__)
+            await self._park(channel, raw.decode("utf-8", "replace"), type(error).__name__)
 
     async def _park(self, channel: str, raw: str, reason: str) -> None:
         metrics.PARKED.inc()

@@ -109,12 +109,14 @@ class Edge(Struct):
 
 
 @contextmanager
-def edge(url: str, content: Content, **options: Any) -> Iterator[Edge]:
+def edge(
+    url: str, content: Content, telegram: Telegram | None = None, **more: str
+) -> Iterator[Edge]:
     """The whole service, answering in a thread; both platforms beside it."""
-    line, telegram = Line(), Telegram()
+    line, telegram = Line(), telegram or Telegram()
     with line.in_thread() as line_base, telegram.in_thread() as telegram_base:
-        given = environment(url, line_base, telegram_base)
-        app = App(Settings(_env_file=None, **given), content, **options)  # type: ignore[call-arg]
+        given = environment(url, line_base, telegram_base, **more)
+        app = App(Settings(_env_file=None, **given), content)  # type: ignore[call-arg]
         with TestClient(app.asgi(), raise_server_exceptions=False) as client:
             yield Edge(app, client, line, telegram, url)
 
@@ -148,19 +150,20 @@ def _plain() -> dict[str, str]:
 
 
 class Service:
-    """A real `kaona serve`."""
+    """A real `kaona serve`, or one of the commands that share its work."""
 
-    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+    def __init__(self, folder: Path, env: dict[str, str], command: str = "serve") -> None:
         self.port = free_port()
+        self._command = command
         self._folder = folder
         self._env = _plain() | env | {"KAONA_PORT": str(self.port)}
         self._process: subprocess.Popen[bytes] | None = None
-        self.log = folder / "service.log"
+        self.log = folder / f"{command}.log"
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bot", "serve"],
+                [sys.executable, "-m", "bot", self._command],
                 cwd=self._folder,
                 env=self._env,
                 stdout=log,

@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, func, select
 from starlette.testclient import TestClient
 
 from bot.app import App
+from bot.channels import telegram as polled
 from bot.channels.body import LARGEST
 from bot.config import Settings
 from bot.headers import HEADERS
@@ -27,6 +28,7 @@ from tests.databases import Server
 from tests.running import SECRET, Edge, edge, environment, eventually, ready
 from tests.simulators.line import BOT, Line
 from tests.simulators.server import Json
+from tests.simulators.telegram import Telegram
 
 SOMCHAI, SOMYING = "U" + "1" * 32, "U" + "2" * 32
 TELE = 777
@@ -399,6 +401,30 @@ def test_a_pressed_button_is_always_released_and_a_group_is_left(kept: Edge) -> 
     assert count(kept, addresses, addresses.c.address == "-100") == 0
 
 
+def test_polled_updates_are_taken_and_only_then_confirmed(
+    folder: Path, content: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a public address; one update that cannot be read does not stop the others."""
+    telegram = Telegram()
+    for user in (501, 502, 503):
+        telegram.says(user, "/start")
+    broken = telegram.says(504, "/start")
+    real = polled.parse
+
+    def parse(update: Json, *more: Any) -> Any:
+        if update["update_id"] == broken["update_id"]:
+            raise RuntimeError("a bug")
+        return real(update, *more)
+
+    monkeypatch.setattr(polled, "parse", parse)
+    with edge(ready(folder), content, telegram, TELEGRAM_MODE="polling") as door:
+        eventually(lambda: len(telegram.delivered) == 3)
+        eventually(lambda: telegram.updates == [])
+        assert count(door, inbox, inbox.c.channel == "telegram") == 4
+        assert count(door, parked) == 1
+        assert door.update(broken).status_code == 404
+
+
 def test_a_flow_that_fails_is_parked_and_answered(
     door: Edge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -412,6 +438,27 @@ def test_a_flow_that_fails_is_parked_and_answered(
     eventually(lambda: welcomed(door, SOMYING))
     eventually(lambda: len(door.line.delivered[SOMCHAI]) == 2)
     assert count(door, parked) == 3
+
+
+def test_a_reader_that_fails_is_no_reason_to_send_it_again_for_ever(
+    kept: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug of ours in reading: what was signed is parked whole and answered 200."""
+
+    def fail(*read: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("bot.channels.line.parse", fail)
+    monkeypatch.setattr("bot.channels.telegram.parse", fail)
+
+    assert kept.hook(kept.line.says(SOMCHAI, "สวัสดี")) == 200
+    assert kept.update(kept.telegram.says(TELE, "สวัสดี")).status_code == 200
+    rows = kept.rows(select(parked.c.channel, parked.c.event, parked.c.error))
+    assert [(row.channel, row.error) for row in rows] == [
+        ("line", "unreadable: RuntimeError"),
+        ("telegram", "unreadable: RuntimeError"),
+    ]
+    assert all("สวัสดี" in row.event for row in rows)
 
 
 def _break(monkeypatch: pytest.MonkeyPatch) -> None:
