@@ -1,6 +1,7 @@
 """The service as its operator meets it: what stops it from starting, its commands, its end."""
 
 import itertools
+import os
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ from content.schema import Content
 from flows.types import Said
 from storage import turns
 from storage.models import inbox, outbox, parked
+from tests.databases import Server
 from tests.running import (
     ROOT,
     Service,
@@ -224,6 +226,46 @@ def test_parked_events_are_listed_replayed_and_discarded(
     assert kaona("parked", "list", folder=folder, **env).stdout == "nothing is parked\n"
     ways = rows(made, select(parked.c.ended_as).order_by(parked.c.id))
     assert [way for (way,) in ways] == ["replayed", "discarded", "replayed"]
+
+
+def test_a_command_that_the_running_service_cannot_carry_out_says_so_in_one_line(
+    made: str, folder: Path, content: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with edge(made, content) as door:
+
+        async def fail() -> None:
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr(door.app.control, "do_parked", fail)
+        ended = kaona("parked", "list", folder=folder, **environment(made))
+        monkeypatch.undo()
+        monkeypatch.chdir(folder)
+        again = kaona("parked", "list", folder=folder, **environment(made))
+
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
+    assert (again.returncode, again.stdout) == (0, "nothing is parked\n")
+
+
+def test_on_postgresql_web_and_worker_share_the_work(postgres: Server, folder: Path) -> None:
+    """One answers, the other sends; each stops by itself, and both end with 0."""
+    url = postgres.create(template=f"t{os.getpid()}_1")
+    line = Line()
+    with line.in_thread() as base:
+        web, worker = (Service(folder, environment(url, base), name) for name in ("web", "worker"))
+        for process in (web, worker):
+            process.start()
+        eventually(web.answers)
+        eventually(lambda: "started" in worker.log.read_text())
+        bodies = [line.webhook(line.follows(f"U{n:032d}")) for n in range(20)]
+        assert [send(web.port, *body) for body in bodies] == [200] * 20
+        eventually(lambda: len(line.delivered) == 20)
+        listed = kaona("parked", "list", folder=folder, **environment(url, base))
+        assert [web.end(), worker.end()] == [0, 0]
+        alone = kaona("parked", "list", folder=folder, **environment(url, base))
+
+    assert [len(messages) for messages in line.delivered.values()] == [1] * 20
+    assert (listed.stdout, alone.stdout) == ("nothing is parked\n",) * 2
+    assert list(folder.glob("**/*.sock")) == []
 
 
 # --- its end -------------------------------------------------------------------------------
