@@ -1,6 +1,7 @@
 """What is measured, a function each: rows for the table and the CSV file, with their goals."""
 
 import asyncio
+import os
 import random
 import statistics
 import time
@@ -96,6 +97,8 @@ def _filled(place: Callable[[], object], many: int) -> Iterator[Database]:
         db = Database(url)
         migrate(db)
         fill(db, many)
+        db.checkpoint()
+        os.sync()  # or the disk is still busy with the filling while turns are measured
         try:
             yield db
         finally:
