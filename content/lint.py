@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import date
+from itertools import pairwise
 from string import Formatter
 
 from content.load import Fault, Files
-from content.schema import LANGS, Content, Question, area_of
+from content.schema import LANGS, Content, Holiday, Question, area_of
 
 LABEL = 20
 """Letters on a button: LINE's quick reply and template limit."""
@@ -23,6 +25,8 @@ def lint(content: Content, files: Files) -> list[Fault]:
         (_references, content.framework and content.placement),
         (_copy, all(content.copy_.values())),
         (_words, content.words and content.menu and all(content.copy_.values())),
+        (_calendar, content.agency),
+        (_hours, content.nudges),
     )
     return [fault for check, read in checks if read for fault in check(content, files)]
 
@@ -156,3 +160,40 @@ def _words(content: Content, files: Files) -> Iterator[Fault]:
                 yield Fault("words.toml", line, f"{field}: no button is called {choice!r}")
     if len(content.words.weekdays) != 7:
         yield Fault("words.toml", files.line("words.toml", ("weekdays",)), "weekdays: wants seven")
+
+
+def _calendar(content: Content, files: Files) -> Iterator[Fault]:
+    names = [name for name in files.names("calendar") if name.isdecimal()]
+    if not names:
+        yield Fault("calendar", 1, "there is no calendar: restore it")
+    for before, after in pairwise(map(int, names)):
+        if after != before + 1:
+            yield Fault(f"calendar/{after}.toml", 1, f"the year {before + 1} is missing")
+    for year in content.calendar:
+        # both eras count years alike, so the first file tells which of ours the others are
+        first = content.calendar[0]
+        common = first.holidays[0].date.year + year.year - first.year
+        for at, day in enumerate(year.holidays):
+            loc = ("holiday", at, "date")
+            line = files.line(f"calendar/{year.year}.toml", loc)
+            for what in _day_off(day, common, year.holidays[at - 1].date if at else None):
+                yield Fault(f"calendar/{year.year}.toml", line, f"{day.date}: {what}")
+
+
+def _day_off(day: Holiday, year: int, before: date | None) -> Iterator[str]:
+    if day.date.year != year:
+        yield "is not in this year"
+    if before and day.date <= before:
+        yield "must come after the day above it"
+    if day.kind == "substitution" and day.date.weekday() >= 5:
+        yield "is on a weekend, and stands for one"
+    if day.kind == "agency" or day.source is None:
+        yield "a public holiday wants a kind and a source"
+
+
+def _hours(content: Content, files: Files) -> Iterator[Fault]:
+    for field in ("work", "chosen"):
+        ends = [end for span in getattr(content.nudges.hours, field) for end in span]
+        if any(after <= before for before, after in pairwise(ends)):
+            line = files.line("nudges.toml", ("hours", field))
+            yield Fault("nudges.toml", line, f"{field}: wants times in order, each from, to")

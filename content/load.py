@@ -10,6 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from content.schema import (
     LANGS,
+    Agency,
+    CalendarYear,
     Content,
     Course,
     Demo,
@@ -20,6 +22,7 @@ from content.schema import (
     Menu,
     Method,
     Notice,
+    Nudges,
     Placement,
     Question,
     Words,
@@ -162,5 +165,20 @@ def _read_parts(files: Files) -> dict[str, Any]:
         "notice": files.read("notice.toml", Notice),
         "words": files.read("words.toml", Words),
         "menu": files.read("menu.toml", Menu),
+        "calendar": _calendar(files),
+        "agency": files.read("calendar/agency.toml", Agency),
+        "nudges": files.read("nudges.toml", Nudges),
         "copy_": {lang: files.read(f"copy.{lang}.toml", dict[str, str]) for lang in LANGS},
     }
+
+
+def _calendar(files: Files) -> tuple[CalendarYear, ...]:
+    """The years whose files could be read, oldest first."""
+    years = []
+    for name in filter(str.isdecimal, files.names("calendar")):
+        year: CalendarYear | None = files.read(f"calendar/{name}.toml", CalendarYear)
+        if year is not None and str(year.year) != name:
+            files.faults.append(Fault(f"calendar/{name}.toml", 1, f"wants year = {name}"))
+        elif year is not None:
+            years.append(year)
+    return tuple(years)

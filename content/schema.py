@@ -327,6 +327,50 @@ class Command(Record):
     about: Text
 
 
+# --- when the bot may write ------------------------------------------------------------
+
+
+class Holiday(Record):
+    """A day off. Of all government offices, with its source; or, if `kind` is agency, of ours."""
+
+    date: dt.date
+    name: Text
+    kind: Literal["fixed", "lunar", "substitution", "special", "agency"] = "agency"
+    source: Source | None = None
+
+
+class CalendarYear(Record):
+    """The days off of a Buddhist-era year."""
+
+    year: int
+    holidays: tuple[Holiday, ...] = Field(alias="holiday", min_length=1)
+
+
+class Agency(Record):
+    """Days off of this agency alone."""
+
+    days: tuple[Holiday, ...] = Field(alias="day", default=())
+
+
+Span = tuple[dt.time, dt.time]
+"""From, up to but without."""
+
+
+class Hours(Record):
+    """When an unasked message may arrive, on the reader's own clock."""
+
+    work: tuple[Span, ...] = Field(min_length=1)
+    """On working days."""
+    chosen: tuple[Span, ...] = Field(min_length=1)
+    """At a time that the learner chose: on any day that is not off."""
+
+
+class Nudges(Record):
+    """What may be sent unasked."""
+
+    hours: Hours
+
+
 # --- the made-up agency ---------------------------------------------------------------
 
 
@@ -383,6 +427,9 @@ class Content(Record):
     notice: Notice
     words: Words
     menu: Menu
+    calendar: tuple[CalendarYear, ...]
+    agency: Agency
+    nudges: Nudges
     copy_: dict[Lang, dict[str, str]]
     dpo: str = ""
     """How to reach the agency's data protection officer; comes from the settings."""

@@ -1,7 +1,8 @@
 """Cutting Thai where a message must end, and dates as they are read."""
 
 import unicodedata
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 
 from content.schema import Lang
 
@@ -102,6 +103,23 @@ def _flags(text: str, at: int) -> int:
 
 
 # --- dates ---------------------------------------------------------------------------
+
+
+def buddhist_year(day: date) -> int:
+    """The year of a day in the Buddhist era."""
+    return _other_era(day.year, "ad", "be")
+
+
+def common_year(year: int) -> int:
+    """The year of our era in which a Buddhist-era year is."""
+    return _other_era(year, "be", "ad")
+
+
+@lru_cache(maxsize=256)
+def _other_era(year: int, era: str, other: str) -> int:
+    from pythainlp.util import convert_years
+
+    return int(convert_years(str(year), src=era, target=other))
 
 
 def long_date(when: datetime, lang: Lang) -> str:
