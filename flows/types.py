@@ -14,6 +14,10 @@ Json = Any
 
 Kind = Literal["sticker", "photo", "location", "voice", "video", "file", "contact", "other"]
 
+Purpose = Literal["reply", "word", "mandatory", "due", "review", "encouragement"]
+"""Why something is sent: an answer; somebody else's word to this learner; or, from the most to
+the least important, something that nobody asked for."""
+
 # --- what happens: events ------------------------------------------------------------
 
 
@@ -66,6 +70,8 @@ class Fired(Event, frozen=True):
     kind: str
     key: str
     data: dict[str, Json] = {}
+    due: datetime | None = None
+    """When it should have fired: an outage may have kept it."""
 
 
 class Found(Event, frozen=True):
@@ -109,6 +115,10 @@ class Reply(Struct, frozen=True, omit_defaults=True):
     picture: Picture | None = None
     notify: bool = False
     """Written unasked: not an answer to what the learner just did."""
+    purpose: Purpose = "reply"
+    """Set on what is written unasked and is no mere word from somebody."""
+    chosen: bool = False
+    """Written at a time that the learner chose, which may be after work."""
 
 
 class Ask(Struct, frozen=True):
@@ -307,6 +317,10 @@ class State(Struct, frozen=True, omit_defaults=True):
     """What a guest wants to be called on a certificate."""
     quiet: bool = False
     """Reminders have ended because nobody answered them."""
+    zone: str = ""
+    """The IANA name of the learner's time zone, if it is not the agency's."""
+    rests_until: datetime | None = None
+    """The learner wants no reminders until then."""
     placed: Placed | None = None
     journey: Journey = field(default_factory=Journey)
     seen: dict[str, int] = {}

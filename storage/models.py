@@ -82,6 +82,7 @@ persons = Table(
     Column("position_type", Text, nullable=False, server_default=""),
     Column("title", Text, nullable=False, server_default=""),
     Column("role", String(16), nullable=False, server_default="learner"),
+    Column("zone", String(64), nullable=False, server_default=""),
 )
 
 claim_codes = Table(
@@ -124,6 +125,30 @@ addresses = Table(
     Column("created_at", Moment, nullable=False),
     Column("reachable", Boolean, nullable=False, server_default=text("true")),
 )
+
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("learner_id", ForeignKey("learners.id"), primary_key=True, autoincrement=False),
+    Column("channel", String(16), nullable=False),
+    Column("address", String(128), nullable=False),
+    Column("reachable", Boolean, nullable=False, server_default=text("true")),
+    Column("lang", String(2), nullable=False),
+    Column("zone", String(64), nullable=False, server_default=""),
+    Column("person_id", ForeignKey("persons.id"), index=True),
+    Column("personnel_group", String(32), nullable=False, server_default=""),
+    Column("step", String(32), nullable=False, server_default=""),
+    Column("bands", Text, nullable=False, server_default=""),
+    Column("welcomed", Boolean, nullable=False, server_default=text("false")),
+    Column("stopped", Boolean, nullable=False, server_default=text("false")),
+    Column("nudges", Boolean, nullable=False, server_default=text("false")),
+    Column("rests_until", Moment),
+    Column("active_on", Integer, nullable=False, server_default="0"),
+    Column("unasked_on", Integer, nullable=False, server_default="0"),
+)
+"""What segments and the gate ask of a learner, narrow enough to read for everybody: a projection
+of the state (flows/profile.py), but for `reachable` and `unasked_on`. Days are ordinals in the
+learner's zone."""
 
 # --- what happened -------------------------------------------------------------------
 
@@ -178,6 +203,19 @@ timers = Table(
     Index("ix_timers_due", "due"),
 )
 
+OPEN = text("status in ('queued', 'sending')")
+"""Rows that wait for the sender or are with it."""
+UNASKED = text("status in ('queued', 'held') and purpose <> 'reply'")
+"""Rows that nobody asked for and that have not left; `held` ones wait for a free reply."""
+RIDING = text("status = 'riding'")
+"""Rows whose words are carried by another row, which `chunk` names."""
+PUSHED = text("occurrence_id is not null")
+"""Rows of campaigns."""
+KEEPS_HISTORY = ("web", "terminal")
+HISTORY = text(f"channel in {KEEPS_HISTORY}")
+"""Rows that a page shows again; the platforms keep their messages themselves."""
+# An engine uses a partial index only for a query that says the same in the same words.
+
 outbox = Table(
     "outbox",
     metadata,
@@ -200,16 +238,39 @@ outbox = Table(
     Column("ended_at", Moment),
     Column("reason", Text, nullable=False, server_default=""),
     Column("platform_id", String(128), nullable=False, server_default=""),
+    Column("purpose", String(16), nullable=False, server_default="reply"),
+    Column("chosen", Boolean, nullable=False, server_default=text("false")),
+    Column("counted_on", Integer, nullable=False, server_default="0"),
+    Column("occurrence_id", BigInteger),  # no foreign keys: they would be checked a million times
+    Column("message_id", BigInteger),
+    Column("chunk", String(36), nullable=False, server_default=""),
     Index(
         "ix_outbox_open",
         "channel",
+        "lane",
         "due",
         "id",
-        sqlite_where=text("status in ('queued', 'sending')"),
-        postgresql_where=text("status in ('queued', 'sending')"),
+        sqlite_where=OPEN,
+        postgresql_where=OPEN,
     ),
-    Index("ix_outbox_channel_address_id", "channel", "address", "id"),
+    Index(
+        "ix_outbox_history",
+        "channel",
+        "address",
+        "id",
+        sqlite_where=HISTORY,
+        postgresql_where=HISTORY,
+    ),
     Index("ix_outbox_learner_id", "learner_id"),
+    Index("ix_outbox_unasked", "learner_id", sqlite_where=UNASKED, postgresql_where=UNASKED),
+    Index("ix_outbox_riding", "chunk", sqlite_where=RIDING, postgresql_where=RIDING),
+    Index(
+        "ix_outbox_occurrence_id",
+        "occurrence_id",
+        "id",
+        sqlite_where=PUSHED,
+        postgresql_where=PUSHED,
+    ),
 )
 
 pictures = Table(
@@ -243,6 +304,94 @@ certificates = Table(
     Column("data", Text, nullable=False),
     UniqueConstraint("learner_id", "round"),
 )
+
+# --- campaigns -----------------------------------------------------------------------
+
+campaigns = Table(
+    "campaigns",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("spec", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("author_id", ForeignKey("persons.id"), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("checked_hash", String(64), nullable=False, server_default=""),
+    Column("checked_at", Moment),
+    Column("approver_id", ForeignKey("persons.id")),
+    Column("approved_at", Moment),
+    Column("next_due", Moment),
+    Column("reason", Text, nullable=False, server_default=""),
+    Index("ix_campaigns_next_due", "next_due"),
+)
+
+occurrences = Table(
+    "occurrences",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("campaign_id", ForeignKey("campaigns.id"), nullable=False),
+    Column("due", Moment, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("cursor", BigInteger, nullable=False, server_default="0"),
+    Column("size", Integer, nullable=False, server_default="0"),
+    Column("created_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    UniqueConstraint("campaign_id", "due"),
+    Index("ix_occurrences_status", "status"),
+)
+"""One sending of a campaign: unique by its due time."""
+
+holdouts = Table(
+    "holdouts",
+    metadata,
+    Column("occurrence_id", ForeignKey("occurrences.id"), primary_key=True),
+    Column("learner_id", ForeignKey("learners.id"), primary_key=True, index=True),
+)
+"""Who would have been sent to and was not, so that the effect can be seen."""
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("payload", Text, nullable=False),
+    Column("slots", Text, nullable=False, server_default=""),
+)
+"""What many outbox rows say; `slots` names what is filled in for each person."""
+
+campaign_log = Table(
+    "campaign_log",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("campaign_id", ForeignKey("campaigns.id"), nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("by_id", ForeignKey("persons.id")),
+    Column("what", String(32), nullable=False),
+    Column("detail", Text, nullable=False, server_default=""),
+)
+
+# --- limits and leases ---------------------------------------------------------------
+
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("channel", String(16), primary_key=True),
+    Column("month", String(7), primary_key=True),
+    Column("most", Integer),
+    Column("told", Integer, nullable=False, server_default="0"),
+    Column("told_at", Moment),
+    Column("taken", Integer, nullable=False, server_default="0"),
+)
+"""What a month may cost: `most` and `told` as the platform says, `taken` as we have counted."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("until", Moment, nullable=False),
+)
+"""Who may send on a channel: one process at a time."""
 
 heartbeats = Table(
     "heartbeats",

@@ -9,7 +9,7 @@ from msgspec.json import Decoder
 from sqlalchemy import Connection, and_, bindparam, case, select, update
 
 from flows.types import Reply
-from storage.models import Moment, addresses, outbox, photos
+from storage.models import HISTORY, KEEPS_HISTORY, OPEN, Moment, addresses, outbox, photos
 from storage.wire import Outcome, Request, Row
 
 _decode_request = Decoder(Request).decode
@@ -89,7 +89,7 @@ def finish(conn: Connection, ended: Sequence[Ended], now: datetime) -> None:
     conn.execute(_FINISH, [_finished(one, now) for one in ended])
     for one in ended:
         if one.outcome.unreachable:
-            _unreachable(conn, one.row, now)
+            reach(conn, one.row.channel, one.row.address, False, now)
         if one.file:
             key = one.row.request.photo
             conn.execute(update(photos).where(photos.c.key == key).values(file=one.file))
@@ -114,17 +114,18 @@ def _finished(one: Ended, now: datetime) -> dict[str, Any]:
     }
 
 
-KEEPS_HISTORY = ("web", "terminal")
-
-
-def _unreachable(conn: Connection, row: Row, now: datetime) -> None:
-    at = (addresses.c.channel == row.channel, addresses.c.address == row.address)
-    conn.execute(update(addresses).where(*at).values(reachable=False))
+def reach(conn: Connection, channel: str, address: str, reachable: bool, now: datetime) -> None:
+    """Somebody blocked us, or is back: nothing waits for those who cannot be reached."""
+    at = (addresses.c.channel == channel, addresses.c.address == address)
+    conn.execute(update(addresses).where(*at).values(reachable=reachable))
+    if reachable:
+        return
     conn.execute(
         update(outbox)
         .where(
-            outbox.c.channel == row.channel,
-            outbox.c.address == row.address,
+            outbox.c.learner_id.in_(select(addresses.c.learner_id).where(*at)),  # has an index
+            outbox.c.channel == channel,
+            outbox.c.address == address,
             outbox.c.status == "queued",
         )
         .values(status="cancelled", reason="unreachable", ended_at=now, payload="{}")
@@ -135,8 +136,8 @@ def due(conn: Connection, channel: str, now: datetime, limit: int = SWEEP) -> li
     """Rows that wait to be sent and are due, oldest first."""
     rows = conn.execute(
         select(outbox)
-        .where(outbox.c.channel == channel, outbox.c.status == "queued", outbox.c.due <= now)
-        .order_by(outbox.c.id)
+        .where(OPEN, outbox.c.channel == channel, outbox.c.status == "queued", outbox.c.due <= now)
+        .order_by(outbox.c.due, outbox.c.id)
         .limit(limit)
     )
     return [as_row(row) for row in rows]
@@ -147,6 +148,7 @@ def abandoned(conn: Connection, channel: str, now: datetime) -> list[Row]:
     rows = conn.execute(
         select(outbox)
         .where(
+            OPEN,
             outbox.c.channel == channel,
             outbox.c.status == "sending",
             outbox.c.lease_until <= now,
@@ -161,7 +163,7 @@ def release(conn: Connection, channels: Iterable[str], now: datetime) -> int:
     """At start, on the one process of SQLite: nobody else can be sending what is `sending`."""
     lost = conn.execute(
         update(outbox)
-        .where(outbox.c.channel.in_(list(channels)), outbox.c.status == "sending")
+        .where(OPEN, outbox.c.channel.in_(list(channels)), outbox.c.status == "sending")
         .values(lease_until=now)
     )
     return lost.rowcount
@@ -171,10 +173,7 @@ def expire(conn: Connection, now: datetime) -> int:
     """End what nobody could send in time."""
     late = conn.execute(
         update(outbox)
-        .where(
-            outbox.c.status == "queued",
-            outbox.c.deadline <= now,
-        )
+        .where(OPEN, outbox.c.status == "queued", outbox.c.deadline <= now)
         .values(status="expired", reason="deadline", ended_at=now, payload="{}")
     )
     return late.rowcount
@@ -211,6 +210,7 @@ def conversation(
     rows = conn.execute(
         select(outbox.c.id, outbox.c.created_at, outbox.c.payload)
         .where(
+            HISTORY,
             outbox.c.channel == channel,
             outbox.c.address == address,
             outbox.c.id > after,

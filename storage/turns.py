@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from content.schema import Content
 from flows.engine import handle
@@ -29,7 +29,6 @@ from storage.database import DOWN
 from storage.gathered import Gathered, encode, gather
 from storage.many import insert_many, update_many
 from storage.models import (
-    addresses,
     facts,
     inbox,
     learners,
@@ -38,6 +37,7 @@ from storage.models import (
     pictures,
     timers,
 )
+from storage.outbox import reach
 from storage.requests import Pack, as_row, requests
 from storage.wire import Incoming, Lane, Row
 
@@ -193,8 +193,9 @@ def _note(
         work.rows.append(row)
         work.pictures += [] if who.erased else row_pictures
         work.queued.append(as_row(row, request))
-    if isinstance(incoming.event, Left) or not who.reachable:
-        _reach(conn, incoming, not isinstance(incoming.event, Left), now)
+    left = isinstance(incoming.event, Left)
+    if (left or not who.reachable) and not incoming.learner:
+        reach(conn, incoming.channel, incoming.address, not left, now)
     who.state, who.stored = turn.state, stored
     who.channel, who.address = to
 
@@ -235,24 +236,6 @@ def _do(conn: Connection, who: Gathered, effect: AnyEffect, now: datetime, work:
 def _flush_facts(conn: Connection, work: Work) -> None:
     insert_many(conn, facts, work.facts)
     work.facts = []
-
-
-def _reach(conn: Connection, incoming: Incoming, reachable: bool, now: datetime) -> None:
-    """Somebody blocked us, or is back: nothing waits for those who cannot be reached."""
-    if incoming.learner:
-        return
-    at = (addresses.c.channel == incoming.channel, addresses.c.address == incoming.address)
-    conn.execute(update(addresses).where(*at).values(reachable=reachable))
-    if not reachable:
-        conn.execute(
-            update(outbox)
-            .where(
-                outbox.c.channel == incoming.channel,
-                outbox.c.address == incoming.address,
-                outbox.c.status == "queued",
-            )
-            .values(status="cancelled", reason="unreachable", ended_at=now, payload="{}")
-        )
 
 
 def park(

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Literal
+from uuid import UUID, uuid5
 
 from msgspec import Struct
 
@@ -60,6 +61,17 @@ class Row(Struct, frozen=True):
     """An earlier attempt may have been delivered."""
     reply_token: str = ""
     token_until: datetime | None = None
+    chunk: str = ""
+    """The retry key of the multicast that this row leaves by, if it does."""
+
+    @property
+    def retry_key(self) -> str:
+        """What LINE recognises a repeat by: always the same for the same row."""
+        return self.key if self.lane != "campaign" else str(uuid5(CAMPAIGNS, self.key))
+
+
+CAMPAIGNS = UUID("b9d2a1f4-6f0e-5a37-9c41-7f2f6f0d9b11")
+"""Rows of campaigns are named after occurrence and learner; their retry keys after this."""
 
 
 class Outcome(Struct, frozen=True, omit_defaults=True):
@@ -79,3 +91,5 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
     freeze: float = 0.0
     """Nobody on this channel may be sent to for so many seconds."""
     platform_id: str = ""
+    pushed: bool = False
+    """The platform counts it against the month: it went by push, not as a reply."""

@@ -129,9 +129,8 @@ class Sqlite:
     def __init__(self, folder: Path) -> None:
         self._template, self._file = folder / "template.db", folder / "var" / "kaona.db"
         self.url = f"sqlite:///{self._file}"
+        self.engine = create_engine(self.url, poolclass=NullPool)
         _make(f"sqlite:///{self._template}")
-
-    def close(self) -> None: ...
 
     def renew(self) -> None:
         shutil.copyfile(self._template, self._file)
@@ -152,16 +151,13 @@ class Postgres:
     def __init__(self, server: Server) -> None:
         self.url = server.create()
         _make(self.url)
-        self._engine = create_engine(self.url)
-        with self._engine.connect() as conn:
+        self.engine = create_engine(self.url)
+        with self.engine.connect() as conn:
             tables = {table: conn.execute(select(table)).mappings().all() for table in TABLES}
         self._rows = {table: [dict(row) for row in rows] for table, rows in tables.items()}
 
-    def close(self) -> None:
-        self._engine.dispose()
-
     def renew(self) -> None:
-        with self._engine.begin() as conn:
+        with self.engine.begin() as conn:
             conn.execute(text("set local session_replication_role = replica"))
             for table in TABLES:
                 conn.execute(table.delete())
@@ -283,7 +279,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
         base = Postgres(request.getfixturevalue("postgres"))
     with World(base, tmp_path) as made:
         yield made
-    base.close()
+    base.engine.dispose()
 
 
 # --- what somebody outside can see ------------------------------------------------------------
@@ -307,12 +303,8 @@ class Seen:
     """The database and both platforms, at rest."""
 
     def __init__(self, world: World) -> None:
-        engine = create_engine(world.base.url, poolclass=NullPool)
-        try:
-            with engine.connect() as conn:
-                self._look(conn)
-        finally:
-            engine.dispose()
+        with world.base.engine.connect() as conn:
+            self._look(conn)
         self.faults = world.base.check()
         self.line = _texts(world.line.delivered)
         self.telegram = _texts(world.telegram.delivered)
@@ -424,12 +416,8 @@ def _difference(wanted: Any, found: Any) -> str:
 
 
 def _in_hand(world: World) -> list[Any]:
-    engine = create_engine(world.base.url, poolclass=NullPool)
-    try:
-        with engine.connect() as conn:
-            return list(conn.execute(select(outbox).where(outbox.c.status == "sending")))
-    finally:
-        engine.dispose()
+    with world.base.engine.connect() as conn:
+        return list(conn.execute(select(outbox).where(outbox.c.status == "sending")))
 
 
 def _undisturbed(world: World) -> Seen:

@@ -424,12 +424,12 @@ async def test_a_channel_whose_credentials_are_refused_halts_and_shows_it(office
 async def test_whoever_cannot_be_reached_is_sent_nothing_more(office: Office) -> None:
     """P13: what waits is cancelled at once, and what is queued later when it is claimed."""
     with office.db.write() as conn:
-        roster.create(conn, "line", SOMCHAI, NOW)
+        learner = roster.create(conn, "line", SOMCHAI, NOW)
     office.line.outcomes["a0"] = [Outcome("failed", "blocked", unreachable=True)]
-    office.put("a0")
-    waiting = office.put("a1", due=NOW + timedelta(minutes=5))
+    office.put("a0", learner_id=learner)
+    waiting = office.put("a1", due=NOW + timedelta(minutes=5), learner_id=learner)
     await office.sweep()
-    later = office.put("a2")
+    later = office.put("a2", learner_id=learner)
     await office.sweep()
 
     assert office.line.texts == ["a0"]
