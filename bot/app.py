@@ -4,7 +4,7 @@ import asyncio
 import concurrent.futures
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +31,7 @@ from bot.scheduler import Scheduler
 from bot.sender import Channel, Sender
 from bot.spool import Spool
 from content.schema import Content
-from flows.calendar import keep_time_of
+from flows.calendar import ends, ends_soon, keep_time_of, local
 from flows.types import Picture, Reply
 from storage import outbox
 from storage.database import Database
@@ -142,6 +142,7 @@ class App:
     async def running(self) -> AsyncIterator["App"]:
         """Start in order, and stop in the opposite one; nothing that was accepted is lost."""
         self.dispatcher.start()
+        self.warn()
         try:
             if self.works:
                 await self._start_work()
@@ -218,10 +219,24 @@ class App:
 
     async def health(self) -> dict[str, bool]:
         """Each thing that must be so for this process to do its work."""
-        checks = {"writer": self.dispatcher.alive, "database": await self._can_write()}
+        checks = {
+            "writer": self.dispatcher.alive,
+            "database": await self._can_write(),
+            "calendar": not ends_soon(self.today(), self.content),
+        }
         if self.works:
             checks |= {"sender": self.sender.alive, "scheduler": self.scheduler.alive}
         return checks
+
+    def today(self) -> date:
+        """The day on the agency's clock."""
+        return local(self.clock()).date()
+
+    def warn(self) -> None:
+        """Say aloud what a person must mend before it hurts. At start, and once a day."""
+        if ends_soon(self.today(), self.content):
+            last = ends(self.content).isoformat()
+            log.error("the calendar ends soon: add the next year to content/calendar", last=last)
 
     async def _can_write(self) -> bool:
         if not self.dispatcher.alive:

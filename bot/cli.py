@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,8 @@ from rich.table import Table
 
 from bot.config import Settings, load_settings
 from content.load import ContentError, load
+from flows.calendar import local
+from flows.text import buddhist_year, long_date
 from storage.database import ConfigError, Database
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -92,6 +95,24 @@ def check() -> None:
         table.add_row(area.id, *(str(len(shelf[area.id])) for shelf in counts))
     out.print(table)
     out.print("content: no faults")
+
+
+@app.command()
+def calendar(
+    year: Annotated[int | None, typer.Argument(help="A Buddhist-era year; else this one.")] = None,
+) -> None:
+    """The days off of a year, and how sure they are (marks as in docs/sources.md)."""
+    content = load()
+    wanted = year or buddhist_year(local(datetime.now(UTC)).date())
+    known = {known.year: known.holidays for known in content.calendar}
+    if wanted not in known:
+        raise ConfigError(f"content/calendar knows {min(known)} to {max(known)}, not {wanted}")
+    ours = [day for day in content.agency.days if buddhist_year(day.date) == wanted]
+    for day in sorted((*known[wanted], *ours), key=lambda day: day.date):
+        weekday = content.words.weekdays[day.date.weekday()][0]
+        sure = day.source.certainty if day.source else " "
+        thai = f"{weekday} {long_date(day.date, 'th')}"
+        out.print(f"{day.date}  {day.kind:12}  {sure}  {thai} · {day.name.th}", markup=False)
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """Cutting Thai where a message must end, and dates as they are read."""
 
 import unicodedata
-from datetime import date, datetime
+from datetime import date, datetime, time
 from functools import lru_cache
 
 from content.schema import Lang
@@ -122,18 +122,16 @@ def _other_era(year: int, era: str, other: str) -> int:
     return int(convert_years(str(year), src=era, target=other))
 
 
-def long_date(when: datetime, lang: Lang) -> str:
+def long_date(when: date, lang: Lang) -> str:
     """The day as people read it: in Thai with the Buddhist era, in English with ours."""
-    if lang == "en":
-        return f"{when.day} {when:%B %Y}"
+    return f"{when.day} {when:%B %Y}" if lang == "en" else _thai(when, "%-d %B %Y")
+
+
+def short_date(when: date, lang: Lang) -> str:
+    return f"{when.day} {when:%b %Y}" if lang == "en" else _thai(when, "%-d %b %Y")
+
+
+def _thai(when: date, form: str) -> str:
     from pythainlp.util import thai_strftime
 
-    return thai_strftime(when, "%-d %B %Y")
-
-
-def short_date(when: datetime, lang: Lang) -> str:
-    if lang == "en":
-        return f"{when.day} {when:%b %Y}"
-    from pythainlp.util import thai_strftime
-
-    return thai_strftime(when, "%-d %b %Y")
+    return thai_strftime(datetime.combine(when, time()), form)

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pythainlp.util import to_lunar_date
+from structlog.testing import capture_logs
 
 from content.load import HERE, ContentError, load
 from content.schema import Holiday
 from flows import calendar
 from flows.calendar import ZONE
 from flows.text import buddhist_year, common_year
+from tests.running import edge, kaona, ready
 from tests.walk import the_content
 
 CONTENT = the_content()
@@ -345,3 +347,34 @@ def test_the_agency_has_a_zone_of_its_own() -> None:
         )
     finally:
         calendar.keep_time_of(ZONE)
+
+
+# --- the service ---------------------------------------------------------------------
+
+
+def test_a_calendar_that_ends_soon_is_said_aloud_and_the_service_is_not_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    short = CONTENT.model_copy(update={"calendar": CONTENT.calendar[:1]})
+    with capture_logs() as logs, edge(ready(tmp_path), short) as door:
+        answer = door.client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert [name for name, well in answer.json()["checks"].items() if not well] == ["calendar"]
+    warned = [entry for entry in logs if entry["event"].startswith("the calendar ends soon")]
+    assert [(entry["log_level"], entry["last"]) for entry in warned] == [("error", "2025-12-31")]
+
+
+def test_kaona_calendar_lists_the_days_off(tmp_path: Path) -> None:
+    listed = kaona("calendar", "2570", folder=tmp_path).stdout.splitlines()
+
+    assert len(listed) == len(CONTENT.calendar[2].holidays)
+    assert listed[2] == ("2027-02-22  substitution  I  จันทร์ 22 กุมภาพันธ์ 2570 · ชดเชยวันมาฆบูชา")
+
+
+def test_kaona_calendar_says_which_years_it_knows(tmp_path: Path) -> None:
+    ended = kaona("calendar", "2580", folder=tmp_path)
+
+    assert ended.returncode == 2
+    assert ended.stderr == "kaona: content/calendar knows 2568 to 2571, not 2580\n"
