@@ -88,7 +88,7 @@ class App:
         self.line_id, self.telegram_id = "", settings.telegram_token.partition(":")[0]
         self.line = self._line()
         self.telegram = self._telegram()
-        self.sender = Sender(self.db, self._channels(), self.var / "photos", clock)
+        self.sender = Sender(self.db, self._channels(), self.content, self.var / "photos", clock)
         self.chats = WebChats(self)
         self.dispatcher = Dispatcher(self.db, self.content, pack, clock, self._queued)
         self.edge = web.Edge(self)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from bot import metrics
 from bot.dispatch import Dispatcher, Unavailable
+from content.schema import Content
 from storage import outbox, privacy
 from storage.database import Database
 from storage.outbox import Ended
@@ -56,11 +57,13 @@ class Sender:
         self,
         db: Database,
         channels: Mapping[str, Channel],
+        content: Content,
         photos: Path,
         clock: Callable[[], datetime],
     ) -> None:
         self._db = db
         self._channels = channels
+        self._content = content
         self._photos = photos
         self._clock = clock
         self._dispatcher: Dispatcher
@@ -164,7 +167,7 @@ class Sender:
         now = self._clock()
         self._in_hand[name] += len(rows)
         try:
-            got = await self._dispatcher.run(partial(_claimed, [row.key for row in rows]))
+            got = await self._dispatcher.run(partial(self._claimed, [row.key for row in rows]))
         except BaseException:
             self._in_hand[name] -= len(rows)
             self._waiting[name].extendleft(reversed(rows))
@@ -175,6 +178,9 @@ class Sender:
             else:
                 self._in_hand[name] -= 1
                 self._known.discard(row.key)
+
+    def _claimed(self, keys: list[str], conn: Connection, now: datetime) -> set[str]:
+        return outbox.claim(conn, keys, now, self._content)
 
     def _line_up(self, row: Row, claimed: datetime) -> None:
         """Requests to one address leave one after another."""
@@ -287,8 +293,14 @@ class Sender:
 
     async def tidy(self) -> None:
         """End what is past its deadline; drop photos that belong to nobody (any more)."""
-        await self._dispatcher.run(outbox.expire)
+        late = await asyncio.to_thread(self._overdue)
+        if late:
+            await self._dispatcher.run(partial(_expire, late))
         await asyncio.to_thread(self._drop_photos)
+
+    def _overdue(self) -> list[int]:
+        with self._db.read() as conn:
+            return outbox.overdue(conn, self._clock())
 
     def _drop_photos(self) -> None:
         if not self._photos.is_dir():
@@ -301,8 +313,8 @@ class Sender:
                 path.unlink(missing_ok=True)
 
 
-def _claimed(keys: list[str], conn: Connection, now: datetime) -> set[str]:
-    return outbox.claim(conn, keys, now)
+def _expire(late: list[int], conn: Connection, now: datetime) -> None:
+    outbox.expire(conn, late, now)
 
 
 def _finish(ended: list[Ended], conn: Connection, now: datetime) -> None:

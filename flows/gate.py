@@ -29,6 +29,8 @@ class Waiting(Struct, frozen=True):
     zone: str = ""
     chosen: bool = False
     campaign: bool = False
+    rides: bool = False
+    """On its channel what is held back can ride on a free reply."""
     running: bool = True
     reachable: bool = True
     welcomed: bool = True
@@ -56,8 +58,8 @@ def judge(row: Waiting, now: datetime, content: Content) -> Verdict:
 
     1. It is over: the person left, stopped, withdrew, or the campaign did; or it is too late.
     2. It is not the hour: it waits for the next permitted one, and is over if that is too late.
-    3. The person has had today's message, or something more important waits for them: what is
-       mandatory waits for the next day, all else is held back to ride on a free reply.
+    3. The person has had today's message, or something more important waits for them: it is
+       held back to ride on a free reply; what is mandatory, or cannot ride, waits for a day.
     """
     if why := _over(row, now):
         return Verdict("drop", why)
@@ -67,14 +69,13 @@ def judge(row: Waiting, now: datetime, content: Content) -> Verdict:
     here = local(now, row.zone)
     if row.purpose not in RANKS or row.counted_on == here.toordinal():
         return GO
-    if row.unasked_on >= here.toordinal():
-        if row.purpose != "mandatory":
-            return Verdict("hold", "one_a_day")
-        midnight = here.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        return _until(next_permitted(midnight, row.zone, content), row, "one_a_day")
-    if row.outranked:
-        return Verdict("hold", "outranked")
-    return GO
+    why = "one_a_day" if row.unasked_on >= here.toordinal() else "outranked" * row.outranked
+    if not why:
+        return GO
+    if row.rides and row.purpose != "mandatory":
+        return Verdict("hold", why)
+    midnight = here.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return _until(next_permitted(midnight, row.zone, content, chosen=row.chosen), row, why)
 
 
 def _over(row: Waiting, now: datetime) -> str:

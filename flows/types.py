@@ -88,12 +88,14 @@ AnyEvent = Started | Said | Pressed | Sent | Unsent | Left | Fired | Found
 
 class Choice(Struct, frozen=True, omit_defaults=True):
     """One way to answer. `says` is the full wording where a button is too small for it;
-    `url` opens a page instead of answering."""
+    `url` opens a page instead of answering; `stamp` is set where it answers another question
+    than the others beside it."""
 
     id: str
     label: str
     says: str = ""
     url: str = ""
+    stamp: str = ""
 
 
 class Picture(Struct, frozen=True, omit_defaults=True):

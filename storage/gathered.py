@@ -27,6 +27,8 @@ class Gathered(Struct):
     reachable: bool = True
     stored: str = ""
     """The new state as JSON, once it has changed."""
+    profile: dict[str, Any] = {}
+    """The new profile, once it may have changed."""
     erased: bool = False
 
 

@@ -33,6 +33,17 @@ def update_many(conn: Connection, table: Table, rows: Rows) -> None:
         _run(conn, f"update {table.name} set {sets} from ({values}) as new where {where}", part)
 
 
+def upsert_many(conn: Connection, table: Table, rows: Rows, *more: str) -> None:
+    """Insert, or set the other columns where the first one is there already; `more` are further
+    settings, in SQL."""
+    for part in _parts(rows):
+        key, *names = part[0]
+        sets = ", ".join([*(f"{name} = excluded.{name}" for name in names), *more])
+        into = f"insert into {table.name} ({', '.join(part[0])})"
+        values = _values(conn, part)
+        _run(conn, f"{into} {values} on conflict ({key}) do update set {sets}", part)
+
+
 def _parts(rows: Rows) -> Iterator[Rows]:
     return (rows[at : at + MOST] for at in range(0, len(rows), MOST))
 

@@ -207,6 +207,8 @@ OPEN = text("status in ('queued', 'sending')")
 """Rows that wait for the sender or are with it."""
 UNASKED = text("status in ('queued', 'held') and purpose <> 'reply'")
 """Rows that nobody asked for and that have not left; `held` ones wait for a free reply."""
+UNASKED_ROWS = text("outbox.status in ('queued', 'held') and outbox.purpose <> 'reply'")
+"""The same where other tables are joined."""
 RIDING = text("status = 'riding'")
 """Rows whose words are carried by another row, which `chunk` names."""
 PUSHED = text("occurrence_id is not null")

@@ -8,8 +8,19 @@ from msgspec import Struct
 from msgspec.json import Decoder
 from sqlalchemy import Connection, and_, bindparam, case, select, update
 
+from content.schema import Content
 from flows.types import Reply
-from storage.models import HISTORY, KEEPS_HISTORY, OPEN, Moment, addresses, outbox, photos
+from storage import admission, rides
+from storage.models import (
+    HISTORY,
+    KEEPS_HISTORY,
+    OPEN,
+    Moment,
+    addresses,
+    outbox,
+    photos,
+    profiles,
+)
 from storage.wire import Outcome, Request, Row
 
 _decode_request = Decoder(Request).decode
@@ -46,15 +57,16 @@ _FINISH = (
 )
 
 
-def claim(conn: Connection, keys: Sequence[str], now: datetime) -> set[str]:
+def claim(conn: Connection, keys: Sequence[str], now: datetime, content: Content) -> set[str]:
     """Take rows for an attempt, after checking once more that they may go.
 
     Committed before the platform hears of them: a crash afterwards leaves them `sending`,
     and whoever finds them knows that the outcome is unknown.
     """
     _cancel_unreachable(conn, keys, now)
+    kept = admission.admit(conn, keys, now, content)
     lease = now + LEASE
-    return set(conn.execute(_CLAIM, {"keys": list(keys), "lease": lease}).scalars())
+    return set(conn.execute(_CLAIM, {"keys": list(kept), "lease": lease}).scalars())
 
 
 def _cancel_unreachable(conn: Connection, keys: Sequence[str], now: datetime) -> None:
@@ -87,6 +99,7 @@ class Ended(Struct, frozen=True):
 def finish(conn: Connection, ended: Sequence[Ended], now: datetime) -> None:
     """Note outcomes, a statement for all of them."""
     conn.execute(_FINISH, [_finished(one, now) for one in ended])
+    rides.settle(conn, now)
     for one in ended:
         if one.outcome.unreachable:
             reach(conn, one.row.channel, one.row.address, False, now)
@@ -118,15 +131,25 @@ def reach(conn: Connection, channel: str, address: str, reachable: bool, now: da
     """Somebody blocked us, or is back: nothing waits for those who cannot be reached."""
     at = (addresses.c.channel == channel, addresses.c.address == address)
     conn.execute(update(addresses).where(*at).values(reachable=reachable))
+    whose = select(addresses.c.learner_id).where(*at).scalar_subquery()  # has an index
+    conn.execute(
+        update(profiles)
+        .where(
+            profiles.c.learner_id == whose,
+            profiles.c.channel == channel,
+            profiles.c.address == address,
+        )
+        .values(reachable=reachable)
+    )
     if reachable:
         return
     conn.execute(
         update(outbox)
         .where(
-            outbox.c.learner_id.in_(select(addresses.c.learner_id).where(*at)),  # has an index
+            outbox.c.learner_id == whose,
             outbox.c.channel == channel,
             outbox.c.address == address,
-            outbox.c.status == "queued",
+            outbox.c.status.in_(("queued", "held")),
         )
         .values(status="cancelled", reason="unreachable", ended_at=now, payload="{}")
     )
@@ -169,13 +192,23 @@ def release(conn: Connection, channels: Iterable[str], now: datetime) -> int:
     return lost.rowcount
 
 
-def expire(conn: Connection, now: datetime) -> int:
-    """End what nobody could send in time."""
+def overdue(conn: Connection, now: datetime, limit: int = SWEEP) -> list[int]:
+    """Rows that nobody could send in time: ids. Reading is enough, so the writer need not wait
+    for a search through all that waits."""
+    waits = outbox.c.status.in_(("queued", "held"))
+    late = select(outbox.c.id).where(waits, outbox.c.deadline <= now).limit(limit)
+    return list(conn.execute(late).scalars())
+
+
+def expire(conn: Connection, ids: Sequence[int], now: datetime) -> int:
+    """End them, unless somebody was faster after all."""
+    waits = outbox.c.status.in_(("queued", "held"))
     late = conn.execute(
         update(outbox)
-        .where(OPEN, outbox.c.status == "queued", outbox.c.deadline <= now)
+        .where(outbox.c.id.in_(ids), waits)
         .values(status="expired", reason="deadline", ended_at=now, payload="{}")
     )
+    rides.settle(conn, now)
     return late.rowcount
 
 

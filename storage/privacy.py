@@ -7,15 +7,18 @@ from msgspec.json import decode, encode
 from sqlalchemy import Connection, delete, select, update
 
 from storage.models import (
+    UNASKED,
     addresses,
     certificates,
     claim_tries,
     facts,
+    holdouts,
     learners,
     outbox,
     parked,
     photos,
     pictures,
+    profiles,
     timers,
 )
 
@@ -39,7 +42,7 @@ def forget(conn: Connection, learner_id: int, message: str, now: datetime) -> No
         .values(event="{}", ended_at=now, ended_as="unsent")
     )
     # a summary that was sent may have quoted it; what is under way may have to go once more
-    ended = outbox.c.status.not_in(("queued", "sending"))
+    ended = outbox.c.status.not_in(("queued", "sending", "held", "riding"))
     conn.execute(
         update(outbox).where(outbox.c.learner_id == learner_id, ended).values(payload="{}")
     )
@@ -62,11 +65,24 @@ def cancel_unasked(conn: Connection, learner_id: int, now: datetime) -> None:
         update(outbox)
         .where(
             outbox.c.learner_id == learner_id,
-            outbox.c.lane.in_(("personal", "campaign")),
-            outbox.c.status == "queued",
+            UNASKED,
         )
         .values(status="cancelled", reason="stopped", ended_at=now, payload="{}")
     )
+
+
+_THEIRS = (
+    facts,
+    timers,
+    outbox,
+    pictures,
+    photos,
+    certificates,
+    claim_tries,
+    addresses,
+    profiles,
+    holdouts,
+)
 
 
 def erase(conn: Connection, learner_id: int) -> None:
@@ -74,7 +90,7 @@ def erase(conn: Connection, learner_id: int) -> None:
     keeps only those that a row knows."""
     ours = select(addresses.c.address).where(addresses.c.learner_id == learner_id)
     conn.execute(delete(parked).where(parked.c.address.in_(ours)))
-    for table in (facts, timers, outbox, pictures, photos, certificates, claim_tries, addresses):
+    for table in _THEIRS:
         conn.execute(delete(table).where(table.c.learner_id == learner_id))
     conn.execute(delete(learners).where(learners.c.id == learner_id))
 

@@ -6,7 +6,7 @@ from os import urandom
 from typing import Any
 from uuid import uuid4
 
-from flows.types import Picture, Reply
+from flows.types import Picture, Purpose, Reply
 from storage.gathered import encode
 from storage.models import to_micros
 from storage.wire import Incoming, Lane, Request, Row
@@ -14,8 +14,15 @@ from storage.wire import Incoming, Lane, Request, Row
 Pack = Callable[[str, tuple[Reply, ...]], list[tuple[Reply, ...]]]
 """Cuts replies into platform requests, by the limits of a channel."""
 
-REPLY_LIFE = timedelta(hours=1)
-PERSONAL_LIFE = timedelta(hours=8)
+LIFE: dict[Purpose, timedelta] = {
+    "reply": timedelta(hours=1),
+    "word": timedelta(days=7),
+    "mandatory": timedelta(days=7),
+    "due": timedelta(days=3),
+    "review": timedelta(days=1),
+    "encouragement": timedelta(hours=4),
+}
+"""How long something may wait to be sent before it is better not sent at all."""
 
 
 def requests(
@@ -33,6 +40,7 @@ def requests(
     for part in pack(to[0], replies) if replies else ():
         drawn = [reply.picture for reply in part if reply.picture]
         tokens = tuple(uuid4().hex for _ in drawn)
+        purpose = _purpose(lane, part)
         request = Request(part, tokens)
         kept = [
             _picture(name, learner_id, picture, now)
@@ -49,12 +57,20 @@ def requests(
             "token_until": incoming.token_until if token else None,
             "created_at": now,
             "due": now,
-            "deadline": now + (REPLY_LIFE if lane == "reply" else PERSONAL_LIFE),
+            "deadline": now + LIFE[purpose],
             "status": "queued",
+            "purpose": purpose,
+            "chosen": any(reply.chosen for reply in part),
         }
         made.append((row, request, kept))
         token = ""
     return made
+
+
+def _purpose(lane: Lane, part: tuple[Reply, ...]) -> Purpose:
+    if lane == "reply":
+        return "reply"
+    return next((reply.purpose for reply in part if reply.purpose != "reply"), "word")
 
 
 def _picture(token: str, learner_id: int, picture: Picture, now: datetime) -> dict[str, Any]:

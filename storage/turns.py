@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from content.schema import Content
 from flows.engine import handle
+from flows.profile import changed
 from flows.types import (
     AnyEffect,
     CancelTimers,
@@ -24,7 +25,7 @@ from flows.types import (
     Tell,
     Turn,
 )
-from storage import looks, privacy, tells
+from storage import looks, privacy, profiles, rides, tells
 from storage.database import DOWN
 from storage.gathered import Gathered, encode, gather
 from storage.many import insert_many, update_many
@@ -54,6 +55,7 @@ class Work(Struct):
     pictures: list[dict[str, Any]] = []
     parked: list[dict[str, Any]] = []
     queued: list[Row] = []
+    waiting: rides.Waiting = {}
     duplicates: int = 0
 
 
@@ -79,7 +81,9 @@ def take(
     people = gather(conn, batch, now)
     seen = _seen(conn, batch)
     fired = _drop_fired(conn, batch)
-    work = Work()
+    speaking = {(x.channel, x.address) for x in batch if not x.learner}
+    here = (who.id for key, who in people.items() if key in speaking)
+    work = Work(waiting=rides.waiting(conn, here, now))
     for incoming in batch:
         key = (incoming.channel, incoming.bot, incoming.event_id)
         if key in seen or (incoming.timer and incoming.timer not in fired):
@@ -137,7 +141,7 @@ def _one(
     touched: list[str] = []
     try:
         turn = _decide(conn, who, incoming, now, content, touched)
-        _note(conn, who, incoming, turn, now, pack, work, touched)
+        _note(conn, who, incoming, turn, now, content, pack, work, touched)
     except DOWN:
         raise  # it is not the event that is wrong
     except Exception as error:
@@ -172,14 +176,18 @@ def _note(
     incoming: Incoming,
     turn: Turn,
     now: datetime,
+    content: Content,
     pack: Pack,
     work: Work,
     touched: list[str],
 ) -> None:
-    stored = encode(turn.state).decode()  # what cannot be stored fails here, in its own turn
-    lane: Lane = "personal" if isinstance(incoming.event, Fired) else "reply"
-    to = (who.channel, who.address) if incoming.learner else (incoming.channel, incoming.address)
-    rows = requests(who.id, to, incoming, lane, turn.replies, now, pack)
+    """Keep what came of one event. What cannot be stored fails here, in its own turn."""
+    stored = encode(turn.state).decode()
+    left = isinstance(incoming.event, Left)
+    own = not incoming.learner and not left
+    to = (incoming.channel, incoming.address) if own else (who.channel, who.address)
+    if changed(who.state, turn.state) or to != (who.channel, who.address):
+        who.profile = profiles.as_row(who.id, *to, turn.state, content)
     for effect in turn.effects:
         if isinstance(effect, Record):
             data = encode(effect.data).decode()
@@ -187,17 +195,61 @@ def _note(
         elif not isinstance(effect, Look):
             touched.append(type(effect).__name__)
             _do(conn, who, effect, now, work)
-    for row, request, row_pictures in rows:
-        if who.erased:
-            row["learner_id"] = None
-        work.rows.append(row)
-        work.pictures += [] if who.erased else row_pictures
-        work.queued.append(as_row(row, request))
-    left = isinstance(incoming.event, Left)
+    if own and who.id in work.waiting and not who.erased:
+        touched.append("rides")
+        _queue_with_rider(conn, who, incoming, turn, now, pack, work)
+    else:
+        _queue(who, incoming, to, turn.replies, now, pack, work)
     if (left or not who.reachable) and not incoming.learner:
         reach(conn, incoming.channel, incoming.address, not left, now)
     who.state, who.stored = turn.state, stored
     who.channel, who.address = to
+
+
+def _queue(
+    who: Gathered,
+    incoming: Incoming,
+    to: tuple[str, str],
+    replies: tuple[Reply, ...],
+    now: datetime,
+    pack: Pack,
+    work: Work,
+) -> list[Row]:
+    lane: Lane = "personal" if isinstance(incoming.event, Fired) else "reply"
+    queued = []
+    for row, request, row_pictures in requests(who.id, to, incoming, lane, replies, now, pack):
+        if who.erased:
+            row["learner_id"] = None
+        work.rows.append(row)
+        work.pictures += [] if who.erased else row_pictures
+        queued.append(as_row(row, request))
+    work.queued += queued
+    return queued
+
+
+def _queue_with_rider(
+    conn: Connection,
+    who: Gathered,
+    incoming: Incoming,
+    turn: Turn,
+    now: datetime,
+    pack: Pack,
+    work: Work,
+) -> None:
+    """Somebody is here: reminders to come are over, and what was held back rides along, where
+    it fits into the one free request."""
+    rows = work.waiting.pop(who.id)
+    rides.cancel_reminders(conn, rows, now)
+    replies, to = turn.replies, (incoming.channel, incoming.address)
+    rider = None
+    if incoming.reply_token and replies and not turn.state.stopped and turn.state.welcomed:
+        rider = rides.rider(conn, rows, incoming.channel)
+    together = rides.board(replies, rider[1]) if rider else replies
+    if rider and (len(pack(incoming.channel, together)) > 1 or not rides.take(conn, rider[0])):
+        rider, together = None, replies
+    queued = _queue(who, incoming, to, together, now, pack, work)
+    if rider:
+        rides.mark(conn, rider[0], queued[0].key)
 
 
 _SET_TIMER = insert(timers)
@@ -308,12 +360,13 @@ def park_alone(
 
 def _apply(conn: Connection, people: Iterable[Gathered], work: Work) -> None:
     insert_many(conn, inbox, work.keys)
-    changed = {who.id: who for who in people if who.stored and not who.erased}
+    moved = {who.id: who for who in people if who.stored and not who.erased}
     states = [
         {"id": who.id, "state": who.stored, "channel": who.channel, "address": who.address}
-        for who in changed.values()
+        for who in moved.values()
     ]
     update_many(conn, learners, states)
+    profiles.store(conn, [who.profile for who in moved.values() if who.profile])
     insert_many(conn, facts, work.facts)
     insert_many(conn, outbox, work.rows)
     insert_many(conn, parked, work.parked)

@@ -101,7 +101,7 @@ class Office:
         channels: dict[str, Channel] = {"line": self.line, "telegram": self.telegram}
         channels["web"] = Local()
         self.dispatcher = Dispatcher(db, content, pack, clock, lambda rows: None)
-        self.sender = Sender(db, channels, folder / "photos", clock)
+        self.sender = Sender(db, channels, content, folder / "photos", clock)
 
     def put(self, text: str, to: str = SOMCHAI, channel: str = "line", **more: Any) -> str:
         """A row that a turn has queued; its key."""

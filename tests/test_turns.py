@@ -361,8 +361,8 @@ def test_whoever_leaves_is_sent_nothing_more_until_they_are_back(talk: Talk) -> 
 def test_a_row_is_claimed_once_and_its_outcome_is_kept(talk: Talk) -> None:
     row = talk.hear(Started()).queued[0]
     with talk.db.write() as conn:
-        assert outbox.claim(conn, [row.key], NOW) == {row.key}
-        assert outbox.claim(conn, [row.key], NOW) == set()
+        assert outbox.claim(conn, [row.key], NOW, talk.content) == {row.key}
+        assert outbox.claim(conn, [row.key], NOW, talk.content) == set()
     with talk.db.read() as conn:
         assert outbox.abandoned(conn, "line", NOW) == []
         late = outbox.abandoned(conn, "line", NOW + outbox.LEASE)
@@ -379,7 +379,8 @@ def test_a_row_is_claimed_once_and_its_outcome_is_kept(talk: Talk) -> None:
 def test_what_nobody_sent_in_time_expires(talk: Talk) -> None:
     talk.hear(Started())
     with talk.db.write() as conn:
-        assert outbox.expire(conn, talk.now + timedelta(hours=2)) == 1
+        late = outbox.overdue(conn, talk.now + timedelta(hours=2))
+        assert outbox.expire(conn, late, talk.now + timedelta(hours=2)) == 1
     assert count(talk.db, outbox_table, outbox_table.c.status == "expired") == 1
 
 

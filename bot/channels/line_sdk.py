@@ -194,7 +194,9 @@ def _worded(reply: Reply, asking: Reply | None) -> Message:
 
 
 def _buttons(reply: Reply) -> QuickReply:
-    items = [QuickReplyItem(action=_action(c, reply.stamp)) for c in reply.choices[:BUTTONS]]
+    items = [
+        QuickReplyItem(action=_action(c, c.stamp or reply.stamp)) for c in reply.choices[:BUTTONS]
+    ]
     return QuickReply(items=items)
 
 

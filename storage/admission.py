@@ -1,0 +1,133 @@
+"""The gate applied: what wants to go out unasked, its person and its campaign, judged and noted."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+from sqlalchemy import Connection, case, func, select, update
+
+from content.schema import Content
+from flows.calendar import local
+from flows.gate import RANKS, RIDES_FOR, Verdict, Waiting, judge
+from storage import profiles as kept
+from storage.models import UNASKED, occurrences, outbox, profiles
+
+RIDES_ON = ("line",)
+"""Channels where a reply is free and a push is not."""
+_RANK = case(RANKS, value=outbox.c.purpose)
+
+_COLUMNS = (
+    outbox.c.id,
+    outbox.c.key,
+    outbox.c.learner_id,
+    outbox.c.channel,
+    outbox.c.lane,
+    outbox.c.purpose,
+    outbox.c.chosen,
+    outbox.c.deadline,
+    outbox.c.counted_on,
+    profiles.c.zone,
+    profiles.c.reachable,
+    profiles.c.welcomed,
+    profiles.c.stopped,
+    profiles.c.nudges,
+    profiles.c.rests_until,
+    profiles.c.unasked_on,
+    occurrences.c.status.label("running"),
+)
+
+
+def admit(conn: Connection, keys: Sequence[str], now: datetime, content: Content) -> list[str]:
+    """The keys that may go now; the others wait, are held back or have ended. Rows that answer
+    somebody are not asked."""
+    unasked = [outbox.c.key.in_(keys), outbox.c.lane.in_(("personal", "campaign"))]
+    asked = select(outbox.c.key, outbox.c.learner_id).where(*unasked)
+    mine = {row.key: row.learner_id for row in conn.execute(asked)}
+    if not mine:
+        return list(keys)
+    learners = {learner for learner in mine.values() if learner is not None}
+    kept.fill(conn, content, only=learners)
+    rows = conn.execute(
+        select(*_COLUMNS)
+        .select_from(outbox)
+        .join(profiles, profiles.c.learner_id == outbox.c.learner_id, isouter=True)
+        .join(occurrences, occurrences.c.id == outbox.c.occurrence_id, isouter=True)
+        .where(*unasked, outbox.c.status == "queued")
+        .order_by(_RANK, outbox.c.id)
+    ).all()
+    going = _judged(conn, rows, now, content)
+    return [key for key in keys if key not in mine or key in going]
+
+
+def _judged(conn: Connection, rows: Sequence[Any], now: datetime, content: Content) -> set[str]:
+    best = _best(conn, {row.learner_id for row in rows}, now)
+    today: dict[int, int] = {}
+    going: set[str] = set()
+    for row in rows:
+        waiting = _waiting(row, best, today.get(row.learner_id, row.unasked_on or 0))
+        verdict = judge(waiting, now, content)
+        if verdict.what != "go":
+            _put_off(conn, row, verdict, now)
+            continue
+        going.add(row.key)
+        if row.purpose in RANKS:
+            day = local(now, waiting.zone).toordinal()
+            today[row.learner_id] = day
+            count(conn, [row.id], [row.learner_id], day)
+    return going
+
+
+def _best(conn: Connection, learners: set[int], now: datetime) -> dict[int, int]:
+    """The rank of the most important thing that is due to each learner."""
+    ranked = (
+        select(outbox.c.learner_id, func.min(_RANK))
+        .where(
+            outbox.c.learner_id.in_(learners),
+            UNASKED,
+            outbox.c.status == "queued",
+            outbox.c.due <= now,
+        )
+        .group_by(outbox.c.learner_id)
+    )
+    return {learner: rank for learner, rank in conn.execute(ranked) if rank is not None}
+
+
+def _waiting(row: Any, best: dict[int, int], unasked_on: int) -> Waiting:
+    rank = RANKS.get(row.purpose)
+    made = Waiting(
+        row.purpose,
+        row.deadline,
+        chosen=row.chosen,
+        campaign=row.lane == "campaign",
+        rides=row.channel in RIDES_ON,
+        running=row.running in (None, "running"),
+        unasked_on=unasked_on,
+        outranked=rank is not None and best.get(row.learner_id, rank) < rank,
+        counted_on=row.counted_on,
+    )
+    if row.zone is None:  # nobody's: not even a profile
+        return made
+    names = ("zone", "reachable", "welcomed", "stopped", "nudges", "rests_until")
+    return replace(made, **{name: getattr(row, name) for name in names})
+
+
+def count(conn: Connection, rows: Sequence[int], learners: Sequence[int], day: int) -> None:
+    """These rows take these learners' place in the day (its ordinal)."""
+    conn.execute(update(outbox).where(outbox.c.id.in_(rows)).values(counted_on=day))
+    taken = update(profiles).where(profiles.c.learner_id.in_(learners))
+    conn.execute(taken.values(unasked_on=day))
+
+
+def _put_off(conn: Connection, row: Any, verdict: Verdict, now: datetime) -> None:
+    match verdict.what:
+        case "wait":
+            values: dict[str, Any] = {"due": verdict.until, "reason": verdict.why}
+        case "hold":
+            values = {"status": "held", "deadline": now + RIDES_FOR, "reason": verdict.why}
+        case _:
+            late = verdict.why.startswith("deadline")
+            status = "expired" if late else "cancelled"
+            values = {"status": status, "reason": verdict.why, "ended_at": now, "payload": "{}"}
+    still = (outbox.c.id == row.id, outbox.c.status == "queued")
+    conn.execute(update(outbox).where(*still).values(values))

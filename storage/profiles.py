@@ -1,0 +1,58 @@
+"""Learners as segments and the gate see them: one narrow row each, kept with the state."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from msgspec.structs import asdict
+from sqlalchemy import Connection, select
+
+from content.schema import Content
+from flows.profile import profile
+from flows.types import State
+from storage.gathered import decode_state
+from storage.many import upsert_many
+from storage.models import addresses, learners, profiles
+
+FILL = 500
+"""Learners in one step of filling."""
+
+
+def as_row(
+    learner_id: int, channel: str, address: str, state: State, content: Content
+) -> dict[str, Any]:
+    """The columns of a profile; `reachable` and `unasked_on` are kept by the outbox."""
+    at = {"learner_id": learner_id, "channel": channel, "address": address}
+    return {**at, **asdict(profile(state, content))}
+
+
+def store(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert or replace profiles. Whoever writes from another address can be reached there."""
+    reachable = "reachable = profiles.reachable or profiles.address <> excluded.address"
+    upsert_many(conn, profiles, rows, reachable)
+
+
+def fill(conn: Connection, content: Content, only: Iterable[int] | None = None) -> int:
+    """Make profiles that are missing, at most `FILL` at a time; how many were made."""
+    missing = select(
+        learners.c.id,
+        learners.c.channel,
+        learners.c.address,
+        learners.c.state,
+        addresses.c.reachable,
+    ).join_from(
+        learners,
+        addresses,
+        (addresses.c.channel == learners.c.channel) & (addresses.c.address == learners.c.address),
+        isouter=True,
+    )
+    if only is not None:
+        missing = missing.where(learners.c.id.in_(list(only)))
+    known = select(profiles.c.learner_id).where(profiles.c.learner_id == learners.c.id)
+    rows = conn.execute(missing.where(~known.exists()).limit(FILL)).all()
+    upsert_many(conn, profiles, [_filled(row, content) for row in rows])
+    return len(rows)
+
+
+def _filled(row: Any, content: Content) -> dict[str, Any]:
+    made = as_row(row.id, row.channel, row.address, decode_state(row.state), content)
+    return {**made, "reachable": row.reachable is not False}

@@ -1,0 +1,127 @@
+"""What was held back and rides on a learner's next free reply instead of costing a push."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from msgspec.json import Decoder
+from msgspec.structs import replace
+from sqlalchemy import Connection, and_, or_, select, text, update
+
+from flows.types import Choice, Reply
+from storage import messages
+from storage.models import UNASKED_ROWS, occurrences, outbox
+from storage.wire import Request
+
+MOST_BUTTONS = 13
+"""What LINE shows under one message."""
+_decode = Decoder(Request).decode
+
+Waiting = dict[int, list[Any]]
+"""By learner: rows that nobody asked for and that have not left."""
+
+
+def waiting(conn: Connection, learners: Iterable[int], now: datetime) -> Waiting:
+    """What waits for learners who have just said something; of campaigns only what is due of
+    those that run."""
+    ids = sorted(set(learners))
+    if not ids:
+        return {}
+    rows = conn.execute(
+        select(
+            outbox.c.id,
+            outbox.c.learner_id,
+            outbox.c.channel,
+            outbox.c.lane,
+            outbox.c.status,
+            outbox.c.purpose,
+            outbox.c.payload,
+            outbox.c.message_id,
+        )
+        .join(occurrences, occurrences.c.id == outbox.c.occurrence_id, isouter=True)
+        .where(
+            outbox.c.learner_id.in_(ids),
+            UNASKED_ROWS,
+            outbox.c.deadline > now,
+            or_(
+                outbox.c.occurrence_id.is_(None),
+                and_(occurrences.c.status == "running", outbox.c.due <= now),
+            ),
+        )
+        .order_by(outbox.c.id)
+    ).all()
+    found: Waiting = defaultdict(list)
+    for row in rows:
+        found[row.learner_id].append(row)
+    return found
+
+
+def cancel_reminders(conn: Connection, rows: Iterable[Any], now: datetime) -> None:
+    """Whoever is here needs no reminder to come."""
+    ids = [row.id for row in rows if row.lane == "personal" and row.purpose == "encouragement"]
+    if ids:
+        came = {"status": "cancelled", "reason": "came_back", "ended_at": now, "payload": "{}"}
+        conn.execute(update(outbox).where(outbox.c.id.in_(ids)).values(came))
+
+
+def rider(conn: Connection, rows: Iterable[Any], channel: str) -> tuple[int, Reply] | None:
+    """The row that rides next, and its message: what was held back first, then what is due. A
+    message with placeholders does not ride: it would have to be filled in here."""
+    for row in sorted(rows, key=lambda row: (row.status != "held", row.id)):
+        if row.purpose == "word" or (row.lane == "personal" and row.purpose == "encouragement"):
+            continue
+        if row.channel != channel:
+            continue
+        if row.message_id is None:
+            request = _decode(row.payload)
+        else:
+            request, slots = messages.load(conn, [row.message_id])[row.message_id]
+            if slots:
+                continue
+        if len(request.replies) == 1 and not request.pictures:
+            return row.id, request.replies[0]
+    return None
+
+
+def board(replies: tuple[Reply, ...], rides: Reply) -> tuple[Reply, ...]:
+    """The replies with one more before the open question; its buttons go under the question,
+    where they can be pressed."""
+    *before, question = replies
+    room = MOST_BUTTONS - len(question.choices)
+    buttons = tuple(_standing(choice) for choice in rides.choices)[: max(room, 0)]
+    question = replace(question, choices=(*question.choices, *buttons))
+    return (*before, replace(rides, choices=(), stamp=""), question)
+
+
+def _standing(choice: Choice) -> Choice:
+    return replace(choice, stamp="*")
+
+
+def take(conn: Connection, row_id: int) -> bool:
+    """False when the sender was faster."""
+    open_ = outbox.c.status.in_(("queued", "held"))
+    taken = update(outbox).where(outbox.c.id == row_id, open_).values(status="riding")
+    return conn.execute(taken).rowcount == 1
+
+
+def mark(conn: Connection, row_id: int, carrier: str) -> None:
+    """Note which row carries it."""
+    conn.execute(update(outbox).where(outbox.c.id == row_id).values(chunk=carrier))
+
+
+_CARRIER = outbox.alias("carrier")
+
+
+def settle(conn: Connection, now: datetime) -> None:
+    """A row that rides ends as its carrier does; where that did not go, it waits for another."""
+    rows = conn.execute(
+        select(outbox.c.id, _CARRIER.c.status)
+        .join(_CARRIER, _CARRIER.c.key == outbox.c.chunk)
+        .where(text("outbox.status = 'riding'"), _CARRIER.c.status.not_in(("queued", "sending")))
+    ).all()
+    for row_id, status in rows:
+        ended = status in ("accepted", "uncertain")
+        values = {"status": status, "reason": "rode", "ended_at": now, "payload": "{}"}
+        held = {"status": "held", "chunk": ""}
+        conn.execute(update(outbox).where(outbox.c.id == row_id).values(values if ended else held))
