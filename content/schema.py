@@ -371,6 +371,96 @@ class Nudges(Record):
     hours: Hours
 
 
+# --- campaigns -----------------------------------------------------------------------
+
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class Schedule(Record):
+    """Once, `at`; or again and again, `every` so often, at `time`. All on the agency's clock."""
+
+    at: dt.datetime | None = None
+    every: Literal["day", "week", "month"] | None = None
+    days: tuple[Weekday, ...] = ()
+    day_of_month: int | None = Field(default=None, ge=1, le=31)
+    time: dt.time | None = None
+    first: dt.date | None = None
+    until: dt.date | None = None
+    on_day_off: Literal["next_working", "skip"] = "next_working"
+
+
+class Wording(Record):
+    """Words that HR writes; what is wrong with them is said by a check, all at once."""
+
+    th: str = ""
+    en: str = ""
+
+    def of(self, lang: Lang) -> str:
+        return self.th if lang == "th" else self.en
+
+
+class AreaBand(Record):
+    """Those whose newest measure in an area is in a band: strengthen, fair or strong."""
+
+    area: str
+    band: str
+
+
+class Segment(Record):
+    """Whom to send to. Each filter that is set must hold; within one filter any value will do."""
+
+    groups: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    """Ids of the method's steps, or `done`."""
+    bands: tuple[AreaBand, ...] = ()
+    active_within: int | None = Field(default=None, ge=1, le=3650)
+    """Days: they have done something since."""
+    inactive_for: int | None = Field(default=None, ge=1, le=3650)
+    """Days: they have done nothing since."""
+    units: tuple[str, ...] = ()
+    """Paths of units; those below belong to them."""
+    channels: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+
+
+class CampaignMessage(Record):
+    """What is sent: one message with one button. `{name}`, `{unit}` and `{step}` are filled in."""
+
+    title: Wording | None = None
+    text: Wording
+    label: Wording
+    action: str
+    """What the button does: go, lesson.<area>, apply, progress, plan or review."""
+
+
+class Wave(Record):
+    """A share of the recipients that goes first and is watched before anybody else follows."""
+
+    share: float = Field(gt=0, le=1)
+    minutes: int = Field(ge=1, le=10_080)
+
+
+class Campaign(Record):
+    """Something that HR sends to many people."""
+
+    id: Id
+    name: Text
+    topic: Line = ""
+    purpose: Literal["mandatory", "due", "review", "encouragement"]
+    message: CampaignMessage
+    segment: Segment = Segment()
+    schedule: Schedule | None = None
+    """A ready-made campaign may leave it open."""
+    deadline_hours: int | None = Field(default=None, ge=1, le=24 * 90)
+    deadline_days: int | None = Field(default=None, ge=1, le=90)
+    """Working days: until the end of that day."""
+    waves: tuple[Wave, ...] = Field(alias="wave", default=())
+    holdout: float = Field(default=0, ge=0, le=0.5)
+    """The share that is not sent to, so that the effect can be seen."""
+    sources: tuple[Source, ...] = Field(alias="source", default=())
+
+
 # --- the made-up agency ---------------------------------------------------------------
 
 
@@ -430,6 +520,8 @@ class Content(Record):
     calendar: tuple[CalendarYear, ...]
     agency: Agency
     nudges: Nudges
+    campaigns: tuple[Campaign, ...] = ()
+    """Ready-made ones, to start from."""
     copy_: dict[Lang, dict[str, str]]
     dpo: str = ""
     """How to reach the agency's data protection officer; comes from the settings."""
