@@ -294,12 +294,57 @@ class Words(Record):
     weekdays: tuple[tuple[str, ...], ...]
     until: tuple[str, ...]
     """Between two weekdays: and all days between them."""
-    afternoon: tuple[str, ...]
-    noon: tuple[str, ...]
-    half: tuple[str, ...]
-    """Half past."""
+    times: "Times"
     answers: dict[str, tuple[str, ...]]
     """What people say instead of the words on a button, by its id."""
+
+
+class Times(Record):
+    """Words for times, each kind by its name. See flows/clock.py for what they do together."""
+
+    every: tuple[str, ...]
+    also: tuple[str, ...]
+    until: tuple[str, ...]
+    next: tuple[str, ...]
+    ahead: tuple[str, ...]
+    day: tuple[str, ...]
+    week: tuple[str, ...]
+    month: tuple[str, ...]
+    hour: tuple[str, ...]
+    minute: tuple[str, ...]
+    sunday_or_week: tuple[str, ...]
+    today: tuple[str, ...]
+    tomorrow: tuple[str, ...]
+    day_after: tuple[str, ...]
+    daily: tuple[str, ...]
+    workdays: tuple[str, ...]
+    weekend: tuple[str, ...]
+    date: tuple[str, ...]
+    """Before the day of a month."""
+    remind: tuple[str, ...]
+    stop: tuple[str, ...]
+    pause: tuple[str, ...]
+    filler: tuple[str, ...]
+    at: tuple[str, ...]
+    morning: tuple[str, ...]
+    afternoon: tuple[str, ...]
+    evening: tuple[str, ...]
+    am: tuple[str, ...]
+    pm: tuple[str, ...]
+    mong: tuple[str, ...]
+    """Hours of the day in the Thai count."""
+    thum: tuple[str, ...]
+    """Hours after six in the evening."""
+    ti: tuple[str, ...]
+    """Hours after midnight."""
+    oclock: tuple[str, ...]
+    noon: tuple[str, ...]
+    midnight: tuple[str, ...]
+    half: tuple[str, ...]
+    past: tuple[str, ...]
+    months: tuple[tuple[str, ...], ...] = Field(min_length=12, max_length=12)
+    numbers: dict[int, tuple[str, ...]]
+    says: dict[str, Text]
 
 
 class MenuArea(Record):

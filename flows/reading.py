@@ -1,7 +1,6 @@
 """Reading Thai: what a short answer means, whichever way it was typed."""
 
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
@@ -10,15 +9,12 @@ from itertools import pairwise
 from msgspec.structs import replace
 
 from content.schema import Lang, Words
-from flows.text import THAI_DIGITS
+from flows.clock import Lexicon
+from flows.text import plain
 from flows.types import Choice
 
-_INVISIBLE = dict.fromkeys([0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD])
-_NIKHAHIT_AA = "\u0e4d\u0e32"
-_SARA_AM = "\u0e33"
 _NOT_LETTERS = re.compile(r"[^\w\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]+|_")
 _REPEATED = re.compile(r"(\D)\1{2,}")
-_CLOCK = re.compile(r"(?<!\d)(\d{1,2})(?:[:.](\d{2}))?(?!\d)")
 CLOSE = 0.84
 """How alike a typed answer and an option must be to be taken for the same."""
 
@@ -26,10 +22,8 @@ CLOSE = 0.84
 @lru_cache(maxsize=4096)
 def fold(text: str) -> str:
     """What is left when spelling of no meaning is taken away: case, spaces, marks of emphasis,
-    Thai digits, doubled vowels. Never NFKC: it would take SARA AM apart."""
-    text = unicodedata.normalize("NFC", text.translate(_INVISIBLE)).lower()
-    text = text.replace(_NIKHAHIT_AA, _SARA_AM).replace("\u0e40\u0e40", "\u0e41")
-    text = _NOT_LETTERS.sub("", text.translate(THAI_DIGITS))
+    Thai digits, doubled vowels."""
+    text = _NOT_LETTERS.sub("", plain(text))
     return _REPEATED.sub(r"\1", text)
 
 
@@ -60,7 +54,7 @@ class Reader:
         self.yes_means, self.no_means = words.yes_means, words.no_means
         self.weekdays = words.weekdays
         self.until = "|".join(map(re.escape, words.until))
-        self.afternoon, self.noon, self.half = words.afternoon, words.noon, words.half
+        self.times = Lexicon(words)
         self.prefixes = tuple(fold(way) for way in words.prefixes)
 
     def reserved_word(self, text: str) -> str | None:
@@ -109,18 +103,7 @@ class Reader:
 
     def minute(self, text: str) -> int | None:
         """The time of day that a text names, in minutes after midnight."""
-        text = text.translate(THAI_DIGITS).lower()
-        if any(way in text for way in self.noon):
-            return 12 * 60
-        found = _CLOCK.search(text)
-        if found is None or int(found[1]) > 23 or int(found[2] or 0) > 59:
-            return None
-        hour, minute = int(found[1]), int(found[2] or 0)
-        if hour < 12 and any(way in text for way in self.afternoon):
-            hour += 12
-        if not found[2] and any(way in text for way in self.half):
-            minute = 30
-        return hour * 60 + minute
+        return self.times.minute(text)
 
     def day_names(self, days: Sequence[int], lang: Lang) -> str:
         """Names of weekdays, Monday = 0."""

@@ -21,6 +21,20 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "ignore").decode("utf-8")
 
 
+_INVISIBLE = dict.fromkeys([0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD])
+_ALIKE = (("\u0e4d\u0e32", "\u0e33"), ("\u0e40\u0e40", "\u0e41"), ("\u2019", "'"))
+"""Typed in two ways, and read the same: NIKHAHIT and AA for SARA AM, two SARA E for SARA AE."""
+
+
+def plain(text: str) -> str:
+    """In small letters, with our digits, and each letter typed in one way. Never NFKC: it would
+    take SARA AM apart."""
+    text = unicodedata.normalize("NFC", text.translate(_INVISIBLE)).lower().translate(THAI_DIGITS)
+    for way, other in _ALIKE:
+        text = text.replace(way, other)
+    return text
+
+
 # --- cutting -------------------------------------------------------------------------
 
 
