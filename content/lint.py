@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import pairwise
 from string import Formatter
+from typing import Any, NamedTuple
 
 from content.load import Fault, Files
-from content.schema import LANGS, Content, Holiday, Question, area_of
+from content.schema import LANGS, Campaign, Content, Holiday, Lang, Question, Segment, area_of
 
 LABEL = 20
 """Letters on a button: LINE's quick reply and template limit."""
@@ -27,6 +28,7 @@ def lint(content: Content, files: Files) -> list[Fault]:
         (_words, content.words and content.menu and all(content.copy_.values())),
         (_calendar, content.agency),
         (_hours, content.nudges),
+        (_campaigns, content.framework and content.method and all(content.copy_.values())),
     )
     return [fault for check, read in checks if read for fault in check(content, files)]
 
@@ -197,3 +199,114 @@ def _hours(content: Content, files: Files) -> Iterator[Fault]:
         if any(after <= before for before, after in pairwise(ends)):
             line = files.line("nudges.toml", ("hours", field))
             yield Fault("nudges.toml", line, f"{field}: wants times in order, each from, to")
+
+
+# --- campaigns -----------------------------------------------------------------------
+
+SLOTS = ("name", "unit", "step")
+"""What a campaign may fill in for each person."""
+ACTIONS = ("go", "apply", "progress", "plan", "review")
+"""What a campaign's button may do, beside `lesson.<area>`."""
+FINISHED, UNFINISHED = "done", "unfinished"
+"""What may stand for a step: all of them done, or not all."""
+PUSHED = ("line", "telegram", "web")
+"""Channels on which we can be the first to write."""
+BANDS = ("strengthen", "fair", "strong")
+LONGEST = 3800
+"""UTF-16 units of title and text: Telegram takes 4096, and what is filled in needs room."""
+
+Loc = tuple[str, ...]
+
+
+class Problem(NamedTuple):
+    """Something in a campaign that must be mended: where, and the sentence that says what to
+    do (`campaign_problem_<key>` in the copy)."""
+
+    loc: Loc
+    key: str
+    slots: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+
+    def say(self, lang: Lang, content: Content) -> str:
+        sentence = content.copy_[lang]["campaign_problem_" + self.key]
+        return f"{'.'.join(self.loc)}: {sentence.format_map(self.slots)}"
+
+
+def campaign_problems(campaign: Campaign, content: Content) -> Iterator[Problem]:
+    """What is wrong with a campaign whoever it is sent to, and whenever."""
+    message = campaign.message
+    for lang in LANGS:
+        yield from _wording(campaign, lang)
+        label = message.label.of(lang).strip()
+        if not label:
+            yield Problem(("message", "label", lang), "empty")
+        if len(label) > LABEL:
+            found = {"n": len(label), "most": LABEL}
+            yield Problem(("message", "label", lang), "label_long", found)
+    actions = (*ACTIONS, *(f"lesson.{area.id}" for area in content.framework.areas))
+    yield from _unknown(("message", "action"), [message.action], actions)
+    yield from segment_problems(campaign.segment, content)
+    shares = campaign.holdout + sum(wave.share for wave in campaign.waves)
+    if shares > 1:
+        yield Problem(("wave",), "shares", {"percent": round(shares * 100)})
+    if campaign.holdout and campaign.purpose == "mandatory":
+        yield Problem(("holdout",), "holdout_mandatory")
+
+
+def _wording(campaign: Campaign, lang: Lang) -> Iterator[Problem]:
+    title = campaign.message.title
+    text = campaign.message.text.of(lang)
+    if not text.strip():
+        yield Problem(("message", "text", lang), "empty")
+    if title is not None and not title.of(lang).strip():
+        yield Problem(("message", "title", lang), "empty")
+    whole = (title.of(lang) if title else "") + text
+    length = len(whole.encode("utf-16-le", "ignore")) // 2
+    if length > LONGEST:
+        yield Problem(("message", "text", lang), "text_long", {"n": length, "most": LONGEST})
+    try:
+        named = _slots(whole)
+    except ValueError:
+        yield Problem(("message", "text", lang), "brackets")
+        return
+    yield from _unknown(("message", "text", lang), sorted(named), SLOTS)
+
+
+def slots_of(campaign: Campaign) -> tuple[str, ...]:
+    """The placeholders that a campaign fills in, in either language."""
+    message = campaign.message
+    wordings = (message.text, message.title) if message.title else (message.text,)
+    named = {slot for wording in wordings for lang in LANGS for slot in _slots(wording.of(lang))}
+    return tuple(slot for slot in SLOTS if slot in named)
+
+
+def segment_problems(segment: Segment, content: Content) -> Iterator[Problem]:
+    """Filters that name what does not exist, each with what does."""
+    groups = [group.id for group in content.framework.groups]
+    steps = [step.id for step in content.method.steps]
+    areas = [area.id for area in content.framework.areas]
+    yield from _unknown(("segment", "groups"), segment.groups, groups)
+    yield from _unknown(("segment", "steps"), segment.steps, (*steps, UNFINISHED, FINISHED))
+    yield from _unknown(("segment", "bands", "area"), [b.area for b in segment.bands], areas)
+    yield from _unknown(("segment", "bands", "band"), [b.band for b in segment.bands], BANDS)
+    yield from _unknown(("segment", "channels"), segment.channels, PUSHED)
+    yield from _unknown(("segment", "languages"), segment.languages, LANGS)
+    within, silent = segment.active_within, segment.inactive_for
+    if within is not None and silent is not None and within < silent:
+        yield Problem(("segment", "inactive_for"), "never_both", {"n": within, "m": silent})
+
+
+def _unknown(loc: Loc, values: Sequence[str], known: Sequence[str]) -> Iterator[Problem]:
+    for value in values:
+        if value not in known:
+            yield Problem(loc, "unknown", {"value": value, "known": ", ".join(known)})
+
+
+def _campaigns(content: Content, files: Files) -> Iterator[Fault]:
+    for campaign in content.campaigns:
+        name = f"campaigns/{campaign.id}.toml"
+        if campaign.id not in files.names("campaigns"):
+            yield Fault(name, 1, f"no file is called so: name the file of {campaign.id!r} after it")
+        if not campaign.sources:
+            yield Fault(name, 1, "source: wants at least one [[source]]")
+        for problem in campaign_problems(campaign, content):
+            yield Fault(name, files.line(name, problem.loc), problem.say("en", content))

@@ -12,6 +12,7 @@ from content.schema import (
     LANGS,
     Agency,
     CalendarYear,
+    Campaign,
     Content,
     Course,
     Demo,
@@ -168,6 +169,7 @@ def _read_parts(files: Files) -> dict[str, Any]:
         "calendar": _calendar(files),
         "agency": files.read("calendar/agency.toml", Agency),
         "nudges": files.read("nudges.toml", Nudges),
+        "campaigns": _campaigns(files),
         "copy_": {lang: files.read(f"copy.{lang}.toml", dict[str, str]) for lang in LANGS},
     }
 
@@ -182,3 +184,10 @@ def _calendar(files: Files) -> tuple[CalendarYear, ...]:
         elif year is not None:
             years.append(year)
     return tuple(years)
+
+
+def _campaigns(files: Files) -> tuple[Campaign, ...]:
+    """The ready-made campaigns that could be read, by their ids."""
+    names = [f"campaigns/{name}.toml" for name in files.names("campaigns")]
+    read: list[Campaign | None] = [files.read(name, Campaign) for name in names]
+    return tuple(campaign for campaign in read if campaign is not None)
