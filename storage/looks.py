@@ -10,7 +10,8 @@ from uuid import uuid4
 from msgspec.json import decode, encode
 from sqlalchemy import Connection, func, insert, select, update
 
-from flows.calendar import working_moment
+from content.schema import Content
+from flows.calendar import next_permitted
 from flows.types import Json
 from storage.models import (
     certificates,
@@ -33,7 +34,7 @@ TRIES, TRIES_IN = 5, timedelta(hours=1)
 
 
 def claim(
-    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime
+    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime, content: Content
 ) -> dict[str, Json]:
     """Link the learner to the person whose code this is: single use, 24 h, 5 tries an hour."""
     since = select(func.count()).where(
@@ -90,7 +91,9 @@ def person(conn: Connection, person_id: int) -> dict[str, Json]:
     }
 
 
-def use(conn: Connection, learner_id: int, args: dict[str, Json], now: datetime) -> dict[str, Json]:
+def use(
+    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime, content: Content
+) -> dict[str, Json]:
     """Record a use at work; ask the manager to confirm it; have its photo fetched."""
     proof = args.get("proof") or {}
     if proof.get("ref"):
@@ -110,7 +113,8 @@ def use(conn: Connection, learner_id: int, args: dict[str, Json], now: datetime)
             "who": _name(conn, learner_id),
             **{key: args[key]["text"] for key in ("where", "whom", "changed")},
         }
-        wake(conn, manager, "confirm_use", str(fact_id), working_moment(now), data)
+        due = next_permitted(now, "", content)
+        wake(conn, manager, "confirm_use", str(fact_id), due, data)
     return {"use": fact_id, "asked": manager is not None}
 
 
@@ -170,7 +174,7 @@ def wake(
 
 
 def confirm_use(
-    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime
+    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime, content: Content
 ) -> dict[str, Json]:
     """A manager's word on a use at work: only the supervisor's, and only once."""
     fact = conn.execute(
@@ -188,13 +192,13 @@ def confirm_use(
     conn.execute(insert(facts).values(learner_id=learner_id, at=now, kind=kind, data=data))
     if args["confirmed"]:
         where = decode(fact.data)["where"]["text"]
-        due = working_moment(now)
+        due = next_permitted(now, "", content)
         wake(conn, fact.learner_id, "use_confirmed", str(fact.id), due, {"where": where})
     return {"result": "confirmed" if args["confirmed"] else "declined"}
 
 
 def certificate(
-    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime
+    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime, content: Content
 ) -> dict[str, Json]:
     """Issue the certificate of a round, or the one that was issued before."""
     row = conn.execute(
@@ -233,7 +237,7 @@ def grouped(code: str) -> str:
 
 
 def my_data(
-    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime
+    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime, content: Content
 ) -> dict[str, Json]:
     """How much is held about a learner."""
 
@@ -244,7 +248,8 @@ def my_data(
     return {"facts": count(facts), "messages": count(outbox), "photos": count(photos)}
 
 
-LOOKS: dict[str, Callable[[Connection, int, dict[str, Json], datetime], dict[str, Json]]] = {
+Looking = Callable[[Connection, int, dict[str, Json], datetime, Content], dict[str, Json]]
+LOOKS: dict[str, Looking] = {
     "claim": claim,
     "use": use,
     "confirm_use": confirm_use,

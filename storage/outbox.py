@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 from msgspec.json import Decoder
-from sqlalchemy import Connection, and_, bindparam, case, select, update
+from sqlalchemy import Connection, and_, bindparam, case, or_, select, update
 
 from content.schema import Content
 from flows.types import Reply
@@ -249,6 +249,8 @@ def conversation(
             outbox.c.id > after,
             outbox.c.lane != "fetch",
             outbox.c.status.in_(("queued", "sending", "accepted")),
+            # what nobody asked for is not there before the gate has let it through
+            or_(outbox.c.lane == "reply", outbox.c.status != "queued"),
         )
         .order_by(outbox.c.id.desc())
         .limit(limit)

@@ -5,13 +5,14 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, select
 
-from flows.calendar import working_moment
+from content.schema import Content
+from flows.calendar import next_permitted
 from flows.types import Tell
 from storage.looks import manager_of, wake
 from storage.models import learners, persons
 
 
-def tell(conn: Connection, learner_id: int, effect: Tell, now: datetime) -> None:
+def tell(conn: Connection, learner_id: int, effect: Tell, now: datetime, content: Content) -> None:
     """Wake the learner's manager, or every HR officer who chats with the bot, in working time."""
     if effect.whom == "manager":
         manager = manager_of(conn, learner_id)
@@ -19,5 +20,6 @@ def tell(conn: Connection, learner_id: int, effect: Tell, now: datetime) -> None
     else:
         officers = select(learners.c.id).join(persons).where(persons.c.role == "hr")
         whom = list(conn.execute(officers).scalars())
+    due = next_permitted(now, "", content)
     for other in whom:
-        wake(conn, other, effect.kind, str(uuid4()), working_moment(now), effect.data)
+        wake(conn, other, effect.kind, str(uuid4()), due, effect.data)

@@ -163,7 +163,7 @@ def _decide(
     while any(isinstance(effect, Look) for effect in turn.effects):
         look = next(effect for effect in turn.effects if isinstance(effect, Look))
         touched.append(look.what)
-        data = looks.LOOKS[look.what](conn, who.id, look.args, now)
+        data = looks.LOOKS[look.what](conn, who.id, look.args, now, content)
         turn = handle(turn.state, Found(look.what, data), now, content)
         replies += turn.replies
         effects += turn.effects
@@ -194,7 +194,7 @@ def _note(
             work.facts.append({"learner_id": who.id, "at": now, "kind": effect.kind, "data": data})
         elif not isinstance(effect, Look):
             touched.append(type(effect).__name__)
-            _do(conn, who, effect, now, work)
+            _do(conn, who, effect, now, content, work)
     if own and who.id in work.waiting and not who.erased:
         touched.append("rides")
         _queue_with_rider(conn, who, incoming, turn, now, pack, work)
@@ -260,7 +260,14 @@ _DROP_TIMER = delete(timers).where(
 )
 
 
-def _do(conn: Connection, who: Gathered, effect: AnyEffect, now: datetime, work: Work) -> None:
+def _do(
+    conn: Connection,
+    who: Gathered,
+    effect: AnyEffect,
+    now: datetime,
+    content: Content,
+    work: Work,
+) -> None:
     """The rare effects, a statement each; they touch only what is this learner's."""
     match effect:
         case SetTimer(kind, key, due, data):
@@ -273,7 +280,7 @@ def _do(conn: Connection, who: Gathered, effect: AnyEffect, now: datetime, work:
             if not kind:
                 privacy.cancel_unasked(conn, who.id, now)
         case Tell():
-            tells.tell(conn, who.id, effect, now)
+            tells.tell(conn, who.id, effect, now, content)
         case Forget(message):
             _flush_facts(conn, work)  # facts of this very batch are to be found, too
             privacy.forget(conn, who.id, message, now)

@@ -174,7 +174,9 @@ def test_a_look_in_a_turn_that_fails_leaves_nothing_behind(
     assert count(talk.db, facts, facts.c.kind == "half_done") == 0
 
 
-def _write_then_fail(conn: Any, learner_id: int, args: Any, now: datetime) -> dict[str, Any]:
+def _write_then_fail(
+    conn: Any, learner_id: int, args: Any, now: datetime, content: Content
+) -> dict[str, Any]:
     conn.execute(facts.insert().values(learner_id=learner_id, at=now, kind="half_done", data="{}"))
     raise RuntimeError("after the write")
 
