@@ -5,15 +5,28 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import pairwise
 from string import Formatter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
+from zoneinfo import available_timezones
 
 from content.load import Fault, Files
-from content.schema import LANGS, Campaign, Content, Holiday, Lang, Question, Segment, area_of
+from content.schema import (
+    LANGS,
+    Campaign,
+    Content,
+    Holiday,
+    Lang,
+    Nudge,
+    Question,
+    Segment,
+    area_of,
+)
 
 LABEL = 20
 """Letters on a button: LINE's quick reply and template limit."""
 FEWEST = {"questions": 6, "lessons": 2, "exercises": 2}
 """Per area, so that a quiz can be taken again with other questions."""
+SHOWN_ZONES = 12
+"""So that one more button fits under them."""
 OPTION_LIST = 3500
 """UTF-16 units of a question with all its options: it must be one message everywhere."""
 
@@ -28,6 +41,7 @@ def lint(content: Content, files: Files) -> list[Fault]:
         (_words, content.words and content.menu and all(content.copy_.values())),
         (_calendar, content.agency),
         (_hours, content.nudges),
+        (_nudges, content.nudges),
         (_campaigns, content.framework and content.method and all(content.copy_.values())),
     )
     return [fault for check, read in checks if read for fault in check(content, files)]
@@ -199,6 +213,52 @@ def _hours(content: Content, files: Files) -> Iterator[Fault]:
         if any(after <= before for before, after in pairwise(ends)):
             line = files.line("nudges.toml", ("hours", field))
             yield Fault("nudges.toml", line, f"{field}: wants times in order, each from, to")
+
+
+NUDGE_SLOTS = {"overdue": {"area", "date", "next"}, "due": {"area", "date", "next"}}
+"""What the texts of a nudge may fill in, if it is not `next` alone."""
+
+
+def _nudges(content: Content, files: Files) -> Iterator[Fault]:
+    nudges, rules = content.nudges.nudges, content.nudges.rules
+
+    def fault(what: str, *loc: str | int) -> Fault:
+        return Fault("nudges.toml", files.line("nudges.toml", loc), what)
+
+    for kind in sorted(set(get_args(Nudge.model_fields["kind"].annotation))):
+        if sum(nudge.kind == kind for nudge in nudges) != 1:
+            yield fault(f"wants one [[nudge]] of kind {kind!r}")
+    ids = Counter(text.id for nudge in nudges for text in nudge.texts)
+    for at, nudge in enumerate(nudges):
+        if sum(not text.activities for text in nudge.texts) < 2:
+            yield fault(f"{nudge.kind}: wants two variants for any activity", "nudge", at, "kind")
+        for i, text in enumerate(nudge.texts):
+            loc = ("nudge", at, "variant", i)
+            if ids[text.id] > 1:
+                yield fault(f"the id {text.id!r} is used twice: change one", *loc, "id")
+            for lang in LANGS:
+                if not _slots(text.of(lang)) <= NUDGE_SLOTS.get(nudge.kind, {"next"}):
+                    yield fault(f"{text.id}: fills in what is not known", *loc, lang)
+    if not any(first <= rules.time < last for first, last in content.nudges.hours.work):
+        yield fault("time: is not in working hours", "rules", "time")
+    if rules.weekly_after > rules.pause_after:
+        yield fault("weekly_after: comes after pause_after", "rules", "weekly_after")
+    yield from _zones(content, files)
+
+
+def _zones(content: Content, files: Files) -> Iterator[Fault]:
+    zones = content.nudges.zones
+    for at, zone in enumerate(zones):
+        line = files.line("nudges.toml", ("zone", at, "id"))
+        if zone.id not in available_timezones():
+            yield Fault("nudges.toml", line, f"no time zone is called {zone.id!r}")
+        if max(len(zone.name.th), len(zone.name.en)) > LABEL:
+            yield Fault("nudges.toml", line, f"{zone.id}: a button holds {LABEL} letters")
+    names = Counter(name for zone in zones for name in (zone.name.th, zone.name.en, *zone.also))
+    for name in sorted(name for name, count in names.items() if count > 1):
+        yield Fault("nudges.toml", 1, f"two zones are called {name!r}")
+    if sum(zone.shown for zone in zones) > SHOWN_ZONES:
+        yield Fault("nudges.toml", 1, f"at most {SHOWN_ZONES} zones have a button")
 
 
 # --- campaigns -----------------------------------------------------------------------

@@ -410,10 +410,64 @@ class Hours(Record):
     """At a time that the learner chose: on any day that is not off."""
 
 
+class NudgeText(Text):
+    """One wording of a nudge. `activities`: only for somebody who is at one of them."""
+
+    id: Id
+    activities: tuple[Activity, ...] = ()
+
+
+class Nudge(Record):
+    """A reason to write to somebody unasked. Working days are counted from the last thing that
+    the learner did, or from the date in the plan (negative: before it)."""
+
+    kind: Literal["once", "overdue", "due", "review", "study", "back", "idle"]
+    purpose: Literal["word", "due", "review", "encouragement"]
+    after_working_days: int = Field(default=0, ge=-30, le=90)
+    spacing: int = Field(default=0, ge=0, le=90)
+    """Working days until the same reason counts again."""
+    texts: tuple[NudgeText, ...] = Field(alias="variant", min_length=2)
+
+
+class NudgeRules(Record):
+    """How nudges fade out, and what keeps them back."""
+
+    weekly_after: int = Field(ge=1)
+    """So many without an answer, and they come once a week."""
+    pause_after: int = Field(ge=1)
+    """So many without an answer, and they end."""
+    busy_minutes: int = Field(ge=0)
+    """Whoever was here so lately needs none."""
+    late_hours: int = Field(ge=1)
+    """A time that was missed by more is not made up for."""
+    time: dt.time
+    """When they come to those who chose no time."""
+    holdout: float = Field(ge=0, le=0.5)
+    """The share of learners who get no encouragement, to see what it does."""
+    verbs: tuple[str, ...] = Field(min_length=1)
+    """One of them makes words about times an order even where free text is an answer."""
+    streaks: tuple[int, ...]
+    """Working days in a row that are celebrated."""
+
+
+class Zone(Record):
+    """A time zone by its IANA name; `also`: other places on the same clock."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z_]+(/[A-Z][A-Za-z_]+)+$")]
+    name: Text
+    also: tuple[str, ...] = ()
+    shown: bool = False
+    """Has a button of its own."""
+
+
 class Nudges(Record):
     """What may be sent unasked."""
 
     hours: Hours
+    rules: NudgeRules
+    nudges: tuple[Nudge, ...] = Field(alias="nudge", min_length=1)
+    """The most important first."""
+    zones: tuple[Zone, ...] = Field(alias="zone", min_length=1)
 
 
 # --- campaigns -----------------------------------------------------------------------

@@ -136,6 +136,8 @@ class Ask(Struct, frozen=True):
     shows: bool = False
     """A photo is an answer."""
     picture: Picture | None = None
+    when: bool = False
+    """Days or a time are an answer."""
 
 
 class Chose(Struct, frozen=True):
@@ -225,6 +227,8 @@ class Person(Struct, frozen=True, omit_defaults=True):
     position_type: str = ""
     manager: bool = False
     """Somebody is this person's supervisor, and can be asked to confirm."""
+    zone: str = ""
+    """The IANA name of the time zone of their post, if it is not the agency's."""
 
 
 class Placed(Struct, frozen=True, omit_defaults=True):
@@ -286,6 +290,31 @@ class Journey(Struct, frozen=True, omit_defaults=True):
     certificate: str = ""
 
 
+class Times(Struct, frozen=True, omit_defaults=True):
+    """When somebody wants to learn: weekdays from Monday = 0, and minutes after midnight."""
+
+    days: tuple[int, ...]
+    minute: int
+
+
+class Nudged(Struct, frozen=True, omit_defaults=True):
+    """What was said unasked so far: how often, how much of it since the learner last wrote, when
+    last and in which words; and by kind on which day last (an ordinal)."""
+
+    count: int = 0
+    unanswered: int = 0
+    at: datetime | None = None
+    variant: str = ""
+    days: dict[str, int] = {}
+
+
+class Streak(Struct, frozen=True, omit_defaults=True):
+    """Working days in a row with something done, the last of them as an ordinal."""
+
+    length: int = 0
+    day: int = 0
+
+
 class Floor(Struct, frozen=True, omit_defaults=True):
     """Which flow has the floor, which of its questions is open, and what it has jotted down."""
 
@@ -323,6 +352,14 @@ class State(Struct, frozen=True, omit_defaults=True):
     """The IANA name of the learner's time zone, if it is not the agency's."""
     rests_until: datetime | None = None
     """The learner wants no reminders until then."""
+    times: Times | None = None
+    """When the learner wants to be reminded to learn."""
+    once: datetime | None = None
+    """A reminder that the learner asked for, once."""
+    nudge_at: datetime | None = None
+    """When the timer for the next nudge fires; without one, none is set."""
+    nudged: Nudged = Nudged()
+    streak: Streak = Streak()
     placed: Placed | None = None
     journey: Journey = field(default_factory=Journey)
     seen: dict[str, int] = {}
