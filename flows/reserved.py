@@ -7,7 +7,7 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from content.schema import Content, Lang
-from flows import home, mydata, nudges, placement, steps
+from flows import campaigns, home, mydata, nudges, placement, steps
 from flows.speech import choices, say, tell
 from flows.study import study_timer
 from flows.types import (
@@ -71,7 +71,17 @@ def standing(state: State, choice: str, now: datetime, content: Content) -> Turn
     """A button that is good at any time, beside those that are reserved words."""
     if choice == "nudges_on":
         return mydata.remind(state, True, now, content)
+    if pressed := campaigns.press(choice, content):
+        return _campaign(state, pressed, now, content)
     return nudges.confirmed(state, choice, content)
+
+
+def _campaign(state: State, pressed: campaigns.Press, now: datetime, content: Content) -> Turn:
+    """The button of a campaign was pressed: note it, and go where it leads."""
+    turn = campaigns.answered(state, pressed, content)
+    if isinstance(turn, str):
+        turn = heard(state, turn, now, content)
+    return replace(turn, effects=(pressed.fact, *turn.effects))
 
 
 def _started(state: State, content: Content) -> Turn:
