@@ -9,8 +9,9 @@ from msgspec.json import decode, encode
 from msgspec.structs import replace
 
 from content.schema import Content
+from flows.campaigns import message
 from flows.engine import handle
-from flows.transcript import Fault, Line, clock, heard, lines_of, named, parse
+from flows.transcript import Fault, Line, clock, heard, lines_of, lines_of_reply, named, parse
 from flows.types import (
     AnyEvent,
     Erase,
@@ -76,6 +77,8 @@ class Player:
             case "given":
                 self.state = replace(GIVEN[line.text](self.now), lang=self.state.lang)
                 return []
+            case "campaign":
+                return self._sent(line.text)
             case "~":
                 turn = self.take(self._fired(line.text))
             case "?":
@@ -85,6 +88,12 @@ class Player:
             case _:
                 raise Fault(f"no line begins with {line.sign!r}")
         return lines_of(turn)
+
+    def _sent(self, name: str) -> list[str]:
+        """A ready-made campaign arrives, as its seventh sending."""
+        campaign = next(each for each in self.content.campaigns if each.id == name)
+        self.said.append(message(campaign, 7, self.state.lang))
+        return lines_of_reply(self.said[-1])
 
     def _hear(self, text: str) -> Turn:
         self.messages += 1
@@ -117,7 +126,7 @@ def played(text: str, content: Content) -> str:
     head = True
     for line in parse(text):
         sets = line.sign in SETTINGS
-        if line.sign in (">", "~") or (sets and not head):
+        if line.sign in (">", "~", "campaign") or (sets and not head):
             written.append("")
         head = sets
         written.append(f"{line.sign} {line.text}")

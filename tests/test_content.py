@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 
+from content.lint import PUSHED
 from content.load import HERE, ContentError, Fault, load
 from content.schema import LANGS, Activity, Content
 from flows.engine import FLOWS
@@ -246,6 +247,20 @@ BUILT = {
     "plan_": {"days", "time", "days_again", "time_again"},
     "plan_task_": {"1", "2", "3"},
     "apply_": {"where", "whom", "changed", "proof", "share", "confirm", "sure"} | ASKED,
+    "segment_": {
+        *("groups", "steps", "done", "unfinished", "bands", "active", "inactive", "units"),
+        *("channels", "languages"),
+    },
+    "segment_channel_": {*PUSHED},
+    "segment_language_": {*LANGS},
+    "campaign_why_": {
+        *("no_channel", "unreachable", "stopped", "not_welcomed", "resting", "no_value"),
+    },
+    "campaign_problem_": {
+        *("empty", "label_long", "text_long", "brackets", "unknown", "never_both", "shares"),
+        *("holdout_mandatory", "no_schedule", "past", "never", "not_hours", "time_unclear"),
+        *("deadline_short", "deadline_before", "unit", "nobody", "slot_nobody", "quota", "shape"),
+    },
     "apply_line_": {"where", "whom", "changed", "proof", "share", "confirm"},
 }
 """Keys that are put together: what follows each beginning."""
