@@ -771,14 +771,14 @@ def test_the_simulator_forgets_a_retry_key_after_a_day() -> None:
     """As LINE does: the same key then sends again."""
     clock = Clock()
     line = Line(clock=lambda: clock().timestamp())
-    body = {"to": SOMCHAI, "messages": [{"type": "text", "text": "x"}]}
+    asked = {"body": {"to": SOMCHAI, "messages": [{"type": "text", "text": "x"}]}}
 
-    statuses = [line._push(body, KEY).status, line._push(body, KEY).status]
+    statuses = [line._push(asked, KEY).status, line._push(asked, KEY).status]
     clock.forward(hours=24, seconds=1)
-    statuses.append(line._push(body, KEY).status)
+    statuses.append(line._push(asked, KEY).status)
 
     assert statuses == [200, 409, 200]
-    assert line._reply({"replyToken": "none"}, KEY).status == 400
+    assert line._reply({"body": {"replyToken": "none"}}, KEY).status == 400
 
 
 @needs_specs
