@@ -4,13 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
 from content.schema import Content, Schedule
-from flows.calendar import (
-    DAY,
-    is_working,
-    local,
-    next_working,
-    permitted,
-)
+from flows.calendar import DAY, is_working, local, next_working, permitted
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FAR = timedelta(days=366 * 3)
@@ -19,7 +13,7 @@ FAR = timedelta(days=366 * 3)
 
 def next_times(schedule: Schedule, after: datetime, content: Content, n: int = 5) -> list[datetime]:
     """The next `n` times after a moment, in UTC: each once, in order, however days off move
-    them; fewer when the schedule ends."""
+    them; fewer when the schedule ends, which it does with the day `until`."""
     found: list[datetime] = []
     for when in _times(schedule, after, content):
         if when > after and (not found or when > found[-1]):
@@ -43,10 +37,10 @@ def _times(schedule: Schedule, after: datetime, content: Content) -> Iterator[da
         last = min(last, schedule.until)
     while day <= last:
         if _comes_round(schedule, day):
-            if is_working(day, content):
-                yield _clock(day, schedule.time, after)
-            elif schedule.on_day_off == "next_working":
-                yield _clock(next_working(day, content), schedule.time, after)
+            moves = schedule.on_day_off == "next_working" and not is_working(day, content)
+            shown = next_working(day, content) if moves else day
+            if is_working(shown, content) and (not schedule.until or shown <= schedule.until):
+                yield _clock(shown, schedule.time, after)
         day += DAY
 
 
@@ -69,7 +63,8 @@ def _comes_round(schedule: Schedule, day: date) -> bool:
 def problems(schedule: Schedule, now: datetime, content: Content) -> list[str]:
     """What is wrong with a schedule, as keys: `time_unclear`, `past`, `never`, `not_hours`."""
     once, again = schedule.at is not None, schedule.every is not None
-    if once == again or (again and schedule.time is None):
+    zoned = schedule.at is not None and schedule.at.tzinfo is not None
+    if once == again or zoned or (again and schedule.time is None):
         return ["time_unclear"]
     times = next_times(schedule, now, content, 1)
     if not times:
