@@ -52,7 +52,7 @@ def found(state: State, found: Found, now: datetime, content: Content) -> Turn:
         back = state.back() if found.data["problem"] == "too_many" else state
         return Turn(back, (line,))
     person = convert(found.data["person"], Person)
-    state = replace(state, person=person).back()
+    state = replace(state, person=person, zone=person.zone or state.zone).back()
     hello = tell(state, content, "claimed", name=person.name, unit=person.unit)
     told, effects = (hello,), (Record("claimed", {"person": person.id}),)
     placed = placement.by_roster(person, content)

@@ -20,9 +20,12 @@ from flows import (
     plan,
     pretest,
     quiz,
+    reminders,
     reserved,
     review,
+    slots,
     steps,
+    streak,
     welcome,
 )
 from flows.speech import letters, reader, say, tell
@@ -61,6 +64,7 @@ FLOWS: Registry = {
     "return": reserved.RETURN,
     "stopped": reserved.STOPPED,
     "mydata": mydata.FLOW,
+    "reminders": reminders.FLOW,
     "erased": mydata.ERASED,
     "askhr": askhr.FLOW,
     "placement": placement.FLOW,
@@ -103,9 +107,11 @@ def handle(state: State, event: AnyEvent, now: datetime, content: Content) -> Tu
         case Found():
             turn = FOUND[event.what](state, event, now, content)
         case _:
-            turn = _hear(replace(state, heard_at=now, tries=0), event, state, now, content)
+            here = streak.here(replace(state, heard_at=now, tries=0), now, content)
+            turn = _hear(here, event, state, now, content)
     turn = _settle(turn, now, content)
-    turn = _celebrate(state, turn, content)
+    turn = streak.celebrate(state, _celebrate(state, turn, content), content)
+    turn = slots.keep(state, turn, now, content)
     return _ask(state, turn, now, content)
 
 
@@ -130,6 +136,11 @@ def _hear(state: State, event: AnyEvent, before: State, now: datetime, content: 
             return Turn(state, (tell(state, content, "old_button"),))
         return _answer(state, Chose(event.choice), now, content)
     chosen = _chosen(event, ask, content)
+    if isinstance(event, Said):
+        when = reminders.meant(state, event.text, ask, chosen, now, content)
+        if when is not None:
+            said = Wrote(event.text, event.message)
+            return reminders.heard(state, when, said, now, content)
     if chosen is not None:
         return _answer(state, Chose(chosen), now, content)
     if silent:

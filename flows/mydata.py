@@ -2,12 +2,9 @@
 
 from datetime import datetime
 
-from msgspec.structs import replace
-
 from content.schema import Content
-from flows import welcome
+from flows import reminders, welcome
 from flows.speech import choices, say, tell
-from flows.study import study_timer
 from flows.types import (
     Answer,
     Ask,
@@ -16,7 +13,6 @@ from flows.types import (
     Flow,
     Found,
     Look,
-    Record,
     State,
     Turn,
 )
@@ -51,14 +47,16 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
     )
     allowed = state.consents.get("nudges", False) and not state.quiet
     switch = "nudges_off" if allowed else "nudges_on"
-    buttons = choices(state, content, "back", switch, "full_notice", "erase")
+    buttons = choices(state, content, "back", switch, "reminders", "full_notice", "erase")
     return Ask(text, buttons, again=say(state, content, "my_data_again"))
 
 
 def answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
     match answer:
         case Chose("nudges_on" | "nudges_off" as switch):
-            return remind(state, switch == "nudges_on", now, content)
+            return reminders.switch(state, switch == "nudges_on", content)
+        case Chose("reminders"):
+            return Turn(state.aside("reminders"))
         case Chose("full_notice"):
             return Turn(state, welcome.full_notice(state, content))
         case Chose("erase"):
@@ -70,14 +68,6 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
             return Turn(state.back(), (tell(state, content, "not_erased"),))
         case _:
             return Turn(state.back())
-
-
-def remind(state: State, on: bool, now: datetime, content: Content) -> Turn:
-    """Switch reminders on or off."""
-    state = replace(state, consents={**state.consents, "nudges": on}, quiet=False)
-    fact = Record("consent", {"id": "nudges", "given": on, "notice": state.notice})
-    line = tell(state, content, "nudges_on" if on else "nudges_off")
-    return Turn(state, (line,), (fact, *study_timer(state, now)))
 
 
 FLOW = Flow(begin, ask, answer)

@@ -1,18 +1,21 @@
-"""What is said unasked: a reminder at the time somebody chose to learn, a request to a manager."""
+"""What is said unasked: a nudge to go on learning, a request to a manager, somebody's word."""
 
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
 from content.schema import Content
-from flows import steps
+from flows import slots, steps
+from flows.calendar import local, permitted
+from flows.reasons import Reason, Slot, activity, reason, unanswered, wanted, wording
 from flows.speech import choices, say, tell
-from flows.study import PAUSE_AFTER, study_timer
+from flows.text import long_date
 from flows.types import (
     Choice,
     Fired,
     Found,
     Look,
+    Nudged,
     Record,
     Reply,
     SetTimer,
@@ -20,14 +23,14 @@ from flows.types import (
     Turn,
 )
 
-BUSY = timedelta(hours=1)
-"""Whoever wrote so recently needs no reminder."""
+OLD = "study"
+"""The kind of the timers that were set before there were nudges of other kinds."""
 
 
 def fired(state: State, event: Fired, now: datetime, content: Content) -> Turn:
     """A timer is due. It takes nobody's floor: its buttons are good at any time."""
-    if event.kind == "study":
-        return _study(state, event, now, content)
+    if event.kind in ("nudge", OLD):
+        return _nudge(state, event, now, content)
     if state.stopped or not state.welcomed:  # not now: look again tomorrow
         again = SetTimer(event.kind, event.key, now + timedelta(days=1), event.data)
         return Turn(state, (), (again,))
@@ -46,26 +49,90 @@ def _unasked(state: State, content: Content, key: str, event: Fired) -> Reply:
     return replace(tell(state, content, key, **event.data), notify=True)
 
 
-def _study(state: State, event: Fired, now: datetime, content: Content) -> Turn:
-    if state.stopped or state.quiet or not state.consents.get("nudges"):
-        return Turn(state)
-    if state.heard_at and now - state.heard_at < BUSY:
-        return Turn(state, (), study_timer(state, now))
-    since = event.data.get("at")
-    answered = since is not None and state.heard_at and state.heard_at.timestamp() > since
-    unanswered = 0 if answered or since is None else event.data["unanswered"] + 1
-    here = steps.current(state, content)
-    if here is None:
-        return Turn(state)
-    if unanswered >= PAUSE_AFTER:
-        text = say(state, content, "nudges_paused")
-        line = Reply(text, choices(state, content, "nudges_on"), stamp="*", notify=True)
-        return Turn(replace(state, quiet=True), (line,), (Record("nudges_paused"),))
-    text = say(state, content, "study_time", next=say(state, content, "next_" + here[1]))
-    go = Choice("go", say(state, content, "choice_continue"))
-    reply = Reply(text, (go, *choices(state, content, "stop")), stamp="*", notify=True)
-    timers = study_timer(state, now, unanswered, at=now.timestamp())
-    return Turn(state, (reply,), (*timers, Record("nudged", {"kind": "study"})))
+def _nudge(state: State, event: Fired, now: datetime, content: Content) -> Turn:
+    """Say the one thing that there is a reason to say, and set the next timer."""
+    if event.kind == OLD and state.nudge_at and state.nudge_at > now:
+        return Turn(state)  # a timer of the newer kind waits already
+    slot: Slot = event.data.get("slot", "study" if event.kind == OLD else "work")
+    before = replace(state, nudge_at=None, once=None if slot == "once" else state.once)
+    if not wanted(state):
+        return Turn(before)
+    if why := _kept_back(state, event, slot, now, content):
+        turn = Turn(before, (), (Record("nudge_skipped", {"why": why}),))
+    elif found := reason(state, now, slot, content):
+        turn = _said(before, found, slot, now, content)
+    else:
+        turn = Turn(before)
+    return slots.keep(before, turn, now, content)
+
+
+def _kept_back(state: State, event: Fired, slot: Slot, now: datetime, content: Content) -> str:
+    """Why nothing may be said at this moment, if so."""
+    rules = content.nudges.rules
+    if event.due and now - event.due > timedelta(hours=rules.late_hours):
+        return "late"
+    if not permitted(now, state.zone, content, chosen=slot != "work"):
+        return "hours"
+    if slot == "once":
+        return ""
+    if state.rests_until and now < state.rests_until:
+        return "resting"
+    said = state.nudged.at
+    if said and local(said, state.zone).date() >= local(now, state.zone).date():
+        return "one_a_day"
+    heard = state.heard_at
+    return "busy" if heard and now - heard < timedelta(minutes=rules.busy_minutes) else ""
+
+
+def _said(state: State, found: Reason, slot: Slot, now: datetime, content: Content) -> Turn:
+    nudge, rules = found.nudge, content.nudges.rules
+    if nudge.purpose != "word" and unanswered(state) >= rules.pause_after:
+        return _paused(state, slot, content)
+    words = wording(state, nudge, content)
+    fact = {"kind": nudge.kind, "variant": words.id, "purpose": nudge.purpose}
+    day = local(now, state.zone).toordinal()
+    days = {**state.nudged.days, nudge.kind: day}
+    if nudge.purpose == "encouragement" and _held_out(state, rules.holdout):
+        nudged = replace(state.nudged, count=state.nudged.count + 1, at=now, days=days)
+        withheld = Record("nudge_withheld", fact)
+        return Turn(replace(state, nudged=nudged), (), (withheld,))
+    left_alone = unanswered(state) + (nudge.purpose != "word")
+    nudged = Nudged(state.nudged.count + 1, left_alone, now, words.id, days)
+    reply = Reply(
+        words.of(state.lang).format_map(_slots(state, found, content)),
+        (steps.go_on(state, content), *choices(state, content, "reminders", "nudges_off")),
+        stamp="*",
+        notify=True,
+        purpose=nudge.purpose,
+        chosen=slot != "work",
+    )
+    return Turn(replace(state, nudged=nudged), (reply,), (Record("nudged", fact),))
+
+
+def _slots(state: State, found: Reason, content: Content) -> dict[str, str]:
+    slots = {"next": say(state, content, "next_" + activity(state, content))}
+    if found.due is not None:
+        slots["area"] = content.area(found.area).name.of(state.lang)
+        slots["date"] = long_date(local(found.due, state.zone), state.lang)
+    return slots
+
+
+def _held_out(state: State, share: float) -> bool:
+    """Whether a learner is one of those who get no encouragement: fixed for life."""
+    return state.seed % 1000 < share * 1000
+
+
+def _paused(state: State, slot: Slot, content: Content) -> Turn:
+    """The last word, and how to have more: held back, it must still be read some day."""
+    line = Reply(
+        say(state, content, "nudges_paused"),
+        choices(state, content, "nudges_on"),
+        stamp="*",
+        notify=True,
+        purpose="review",
+        chosen=slot != "work",
+    )
+    return Turn(replace(state, quiet=True), (line,), (Record("nudges_paused"),))
 
 
 def _confirm_request(state: State, event: Fired, content: Content) -> Reply:

@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 
 from msgspec import convert, to_builtins
+from msgspec.structs import replace
 
 from content.schema import Area, Content
 from flows import ability
 from flows.calendar import local
 from flows.speech import bullets, choices, reader, say, tell
-from flows.study import study_timer
 from flows.text import long_date
 from flows.types import (
     Answer,
@@ -19,6 +19,7 @@ from flows.types import (
     Plan,
     Record,
     State,
+    Times,
     Turn,
     Wrote,
 )
@@ -50,7 +51,7 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
         case "days" | "time" as place:
             text, again = (say(state, content, f"plan_{place}{end}") for end in ("", "_again"))
             buttons = choices(state, content, *(DAYS if place == "days" else TIMES))
-            return Ask(text, buttons, again=again, writes=True)
+            return Ask(text, buttons, again=again, writes=True, when=True)
         case _:
             summary = _summary(state, _draft(state, now), content)
             return Ask(summary, choices(state, content, "agree_plan", "redo"))
@@ -167,7 +168,7 @@ def _draft(state: State, now: datetime) -> Plan:
 
 def _agreed(state: State, now: datetime, content: Content) -> Turn:
     plan = _draft(state, now)
-    state = state.walk(plan=plan)
+    state = replace(state.walk(plan=plan), times=Times(plan.days, plan.minute))
     fact = Record(
         "planned",
         {
@@ -180,7 +181,7 @@ def _agreed(state: State, now: datetime, content: Content) -> Turn:
         },
     )
     line = tell(state, content, "planned")
-    return Turn(state.back(), (line,), (fact, *study_timer(state, now)))
+    return Turn(state.back(), (line,), (fact,))
 
 
 def _summary(state: State, plan: Plan | None, content: Content) -> str:

@@ -7,9 +7,8 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from content.schema import Content, Lang
-from flows import campaigns, home, mydata, nudges, placement, steps
+from flows import campaigns, home, nudges, placement, reminders, steps
 from flows.speech import choices, say, tell
-from flows.study import study_timer
 from flows.types import (
     Answer,
     Ask,
@@ -57,6 +56,8 @@ def _obeyed(state: State, word: str, now: datetime, content: Content) -> Turn:
             return _go(state, now, content)
         case "my_data":
             return Turn(state.aside("mydata"))
+        case "reminders":
+            return Turn(state.aside("reminders"))
         case "erase":
             return Turn(state.aside("mydata", "sure"))
         case "ask_hr":
@@ -69,8 +70,8 @@ def _obeyed(state: State, word: str, now: datetime, content: Content) -> Turn:
 
 def standing(state: State, choice: str, now: datetime, content: Content) -> Turn:
     """A button that is good at any time, beside those that are reserved words."""
-    if choice == "nudges_on":
-        return mydata.remind(state, True, now, content)
+    if choice in ("nudges_on", "nudges_off"):
+        return reminders.switch(state, choice == "nudges_on", content)
     if pressed := campaigns.press(choice, content):
         return _campaign(state, pressed, now, content)
     return nudges.confirmed(state, choice, content)
@@ -139,7 +140,7 @@ def _stop(state: State, content: Content) -> Turn:
     if state.stopped:
         return Turn(state.back())
     return Turn(
-        replace(state.aside("stopped", "stopped"), stopped=True),
+        replace(state.aside("stopped", "stopped"), stopped=True, once=None, nudge_at=None),
         (tell(state, content, "stopped"),),
         (CancelTimers(), Record("stopped")),
     )
@@ -149,8 +150,7 @@ def _resume(state: State, now: datetime, content: Content) -> Turn:
     if not state.stopped:
         return Turn(state, (tell(state, content, "hello_again"),))
     state = replace(state, stopped=False, quiet=False).back()
-    timers = study_timer(state, now)
-    return Turn(state, (tell(state, content, "resumed"),), (*timers, Record("resumed")))
+    return Turn(state, (tell(state, content, "resumed"),), (Record("resumed"),))
 
 
 def _stopped_ask(state: State, now: datetime, content: Content) -> Ask:
@@ -189,6 +189,7 @@ def _menu_ask(state: State, now: datetime, content: Content) -> Ask:
         ids += LATER if state.journey.plan else []
         ids += ["why_group"] if state.placed else []
         ids += [] if state.person else ["claim"]
+        ids += ["reminders"]
     ids += ["my_data", "ask_hr"] if state.welcomed else []
     ids += ["language", "help"] + ([] if state.stopped else ["stop"])
     return Ask(

@@ -117,6 +117,8 @@ def progress(state: State, content: Content) -> Reply:
         quizzes=sum(quiz.passed for quiz in journey.quizzes.values()),
         uses=journey.uses,
     )
+    if state.streak.length > 1:
+        text += "\n" + say(state, content, "progress_streak", n=state.streak.length)
     return Reply(text, picture=picture(state, content))
 
 

@@ -88,6 +88,7 @@ def person(conn: Connection, person_id: int) -> dict[str, Json]:
         "title": row.title,
         "position_type": row.position_type,
         "manager": row.supervisor_id is not None,
+        "zone": row.zone,
     }
 
 

@@ -25,7 +25,7 @@ def due(conn: Connection, now: datetime, limit: int = 500) -> list[Incoming]:
             "timer",
             f"{row.id}:{to_micros(row.due)}",
             row.address,
-            Fired(row.kind, row.key, decode(row.data)),
+            Fired(row.kind, row.key, decode(row.data), row.due),
             now,
             learner=row.learner_id,
             timer=row.id,

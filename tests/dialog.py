@@ -14,6 +14,7 @@ from flows.engine import handle
 from flows.transcript import Fault, Line, clock, heard, lines_of, lines_of_reply, named, parse
 from flows.types import (
     AnyEvent,
+    CancelTimers,
     Erase,
     Fired,
     Found,
@@ -53,6 +54,8 @@ class Player:
             match effect:
                 case SetTimer(kind):
                     self.timers[kind] = effect
+                case CancelTimers(kind):
+                    self.timers = {k: v for k, v in self.timers.items() if kind not in ("", k)}
                 case Look():
                     self.open = effect
                 case Erase():  # whoever writes on is somebody new
@@ -113,11 +116,13 @@ class Player:
         return Found(what, {**printed, **data})
 
     def _fired(self, text: str) -> Fired:
+        """A timer as it was set, at once if its time has passed; or one with data of one's own."""
         kind, data = named(text.removeprefix("Fired "))
+        due = None
         if not data and kind in self.timers:
             self.now = max(self.now, self.timers[kind].due)
-            data = self.timers[kind].data
-        return Fired(kind, kind, decode(encode(data)))
+            data, due = self.timers[kind].data, self.timers[kind].due
+        return Fired(kind, kind, decode(encode(data)), due)
 
 
 def played(text: str, content: Content) -> str:

@@ -15,6 +15,7 @@ from flows.types import (
     Plan,
     Quizzed,
     State,
+    Times,
     Wrote,
 )
 
@@ -52,7 +53,8 @@ def welcomed(now: datetime) -> State:
 
 def claimed(now: datetime) -> State:
     """Somchai, linked to the roster, who wants to be reminded."""
-    return replace(welcomed(now), person=SOMCHAI, consents={"nudges": True})
+    soon = now + timedelta(days=1)
+    return replace(welcomed(now), person=SOMCHAI, consents={"nudges": True}, nudge_at=soon)
 
 
 def placed(now: datetime) -> State:
@@ -67,7 +69,8 @@ def planned(now: datetime) -> State:
     """One area, Mondays and Wednesdays at nine."""
     task = Wrote("ทำรายงานการฝึกอบรมให้เสร็จเร็วขึ้น", "m0")
     due = {"spreadsheet": now + timedelta(days=14)}
-    return measured(now).walk(plan=Plan(("spreadsheet",), task, (0, 2), 540, now, due))
+    state = replace(measured(now), times=Times((0, 2), 540))
+    return state.walk(plan=Plan(("spreadsheet",), task, (0, 2), 540, now, due))
 
 
 def guest_with_plan(now: datetime) -> State:
