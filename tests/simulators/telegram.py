@@ -267,9 +267,9 @@ class Telegram(Simulator):
         if self._bucket is not None and not self._bucket.take(now):
             return self._throttle(record, "")
         self.delivered[chat].append(params)
-        record["delivered"] = 1
+        record["delivered"], record["message_id"] = 1, self._next()
         message = {
-            "message_id": self._next(),
+            "message_id": record["message_id"],
             "date": int(now),
             "chat": _chat(int(chat)),
             "from": {"id": BOT, "is_bot": True, "first_name": "Kaona"},
