@@ -39,6 +39,7 @@ def lint(content: Content, files: Files) -> list[Fault]:
         (_references, content.framework and content.placement),
         (_copy, all(content.copy_.values())),
         (_words, content.words and content.menu and all(content.copy_.values())),
+        (_times, content.words),
         (_calendar, content.agency),
         (_hours, content.nudges),
         (_nudges, content.nudges),
@@ -176,6 +177,20 @@ def _words(content: Content, files: Files) -> Iterator[Fault]:
                 yield Fault("words.toml", line, f"{field}: no button is called {choice!r}")
     if len(content.words.weekdays) != 7:
         yield Fault("words.toml", files.line("words.toml", ("weekdays",)), "weekdays: wants seven")
+
+
+def _times(content: Content, files: Files) -> Iterator[Fault]:
+    """Every word of time is of one kind: the last one would win unseen."""
+    times = content.words.times.model_dump()
+    nested = {"months": times.pop("months"), "numbers": times.pop("numbers").values()}
+    kinds = {key: list(names) for key, names in times.items() if key != "says"}
+    kinds |= {key: [way for names in ways for way in names] for key, ways in nested.items()}
+    counts = Counter(name for names in kinds.values() for name in names)
+    for key, names in kinds.items():
+        for name in names:
+            if counts[name] > 1:
+                line = files.line("words.toml", ("times", key))
+                yield Fault("words.toml", line, f"{key}: {name!r} stands here twice, or elsewhere")
 
 
 def _calendar(content: Content, files: Files) -> Iterator[Fault]:

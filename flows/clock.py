@@ -71,10 +71,16 @@ class Lexicon:
     def cut(self, text: str) -> Tokens:
         """All of a text; its numbers and times of day (kind `t`, minutes after midnight) are put
         together already."""
-        cut = [*self._tokens(plain(text))]
-        tokens = Tokens("".join(kind for kind, _ in cut), [value for _, value in cut])
-        tokens = tokens.reduce("q+", "n", lambda _, parts: _number(parts))
-        return tokens.reduce(_TIMES, "t", _minute).reduce("@?n@|@n", "t", _minute)
+        return _together([*self._tokens(plain(text))])
+
+    def cut_whole(self, text: str) -> Tokens | None:
+        """The same, if there is nothing in it but words of time; most texts are soon told apart."""
+        cut = []
+        for token in self._tokens(plain(text)):
+            if token[0] == "?":
+                return None
+            cut.append(token)
+        return _together(cut)
 
     def minute(self, text: str) -> int | None:
         """The first time of day in a text, in minutes after midnight; a number alone is an hour."""
@@ -148,6 +154,12 @@ def _pattern(way: str) -> str:
     if way.endswith("."):
         return way.replace(".", r"\.?") + r"(?![\u0e01-\u0e4e])"
     return re.escape(way) + f"(?![{_MARKS}])"
+
+
+def _together(cut: list[tuple[str, Any]]) -> Tokens:
+    tokens = Tokens("".join(kind for kind, _ in cut), [value for _, value in cut])
+    tokens = tokens.reduce("q+", "n", lambda _, parts: _number(parts))
+    return tokens.reduce(_TIMES, "t", _minute).reduce("@?n@|@n", "t", _minute)
 
 
 def _number(parts: list[int]) -> int | None:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from msgspec.structs import replace
 
 from content.schema import Lang, Words
-from flows.clock import Lexicon
+from flows.clock import DAILY, Lexicon
 from flows.text import plain
 from flows.types import Choice
 
@@ -99,6 +99,9 @@ class Reader:
         for (_, end, first), (start, _, last) in pairwise(named):
             if self.until and re.fullmatch(rf"\W*(?:{self.until})\W*", text[end:start].strip()):
                 days |= set(range(first, last + 1))
+        for kind, value in zip(*self.times.cut(text), strict=True):
+            if kind == "x" and value != DAILY:  # working days, or the weekend
+                days |= set(value)
         return tuple(sorted(days))
 
     def minute(self, text: str) -> int | None:

@@ -69,7 +69,10 @@ def read_when(text: str, now: datetime, zone: str, content: Content) -> When | N
     """
     if len(text) > LONGEST or _unclear(text):
         return None
-    tokens = _parts(_lexicon(content).cut(text))
+    cut = _lexicon(content).cut_whole(text)
+    if cut is None:
+        return None
+    tokens = _parts(cut)
     said = [pair for pair in zip(tokens.kinds, tokens.values, strict=True) if pair[0] not in "c&"]
     named = dict(said)
     if len(named) != len(said):

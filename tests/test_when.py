@@ -1,6 +1,8 @@
 """What people say of when to remind is understood; everything else is left alone."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import get_args
 from zoneinfo import ZoneInfo
 
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from content.load import HERE, ContentError, load
 from flows.when import Later, Off, Once, Past, Pause, Weekly, When, read_when, say_when
 from tests.walk import the_content
 
@@ -337,6 +340,19 @@ def test_what_is_said(when: When, thai: str, english: str) -> None:
     assert say_when(when, "th", CONTENT) == thai
     assert say_when(when, "en", CONTENT) == english
     assert read(thai) == read(english) == when
+
+
+def test_a_word_of_two_kinds_is_a_fault(tmp_path: Path) -> None:
+    root = tmp_path / "content"
+    shutil.copytree(HERE, root, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    path = root / "words.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace('next = ["หน้า"', 'next = ["ทุ่ม"'))
+    with pytest.raises(ContentError) as caught:
+        load(root)
+
+    assert [
+        "next: 'ทุ่ม'" in fault.what or "thum: 'ทุ่ม'" in fault.what for fault in caught.value.faults
+    ] == [True, True]
 
 
 def test_tomorrow_is_tomorrow_where_the_reader_is() -> None:
