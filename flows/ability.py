@@ -1,6 +1,7 @@
 """How able a few answers show somebody to be: the Rasch model with a normal prior."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from math import exp, sqrt
 
 from flows.types import Measure
@@ -16,15 +17,20 @@ def chance(ability: float, difficulty: float) -> float:
     return 1 / (1 + exp(difficulty - ability))
 
 
+@lru_cache(maxsize=2048)  # two for each question of the bank
+def _curve(difficulty: float, right: bool) -> tuple[float, ...]:
+    """The probability of such an answer at each point of the grid."""
+    rights = (chance(theta, difficulty) for theta in GRID)
+    return tuple(p if right else 1 - p for p in rights)
+
+
 def measure(answers: Iterable[tuple[float, bool]]) -> Measure:
     """The expected ability and its standard error (logits) from (difficulty, right) pairs:
     the mean and spread of the posterior over a grid (EAP)."""
     answers = list(answers)
-    weights = list(PRIOR)
+    weights: Sequence[float] = PRIOR
     for difficulty, right in answers:
-        for i, theta in enumerate(GRID):
-            p = chance(theta, difficulty)
-            weights[i] *= p if right else 1 - p
+        weights = [w * p for w, p in zip(weights, _curve(difficulty, right), strict=True)]
     total = sum(weights)
     mean = sum(w * theta for w, theta in zip(weights, GRID, strict=True)) / total
     spread = sum(w * (theta - mean) ** 2 for w, theta in zip(weights, GRID, strict=True)) / total

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 
 from msgspec.structs import replace
@@ -15,14 +16,15 @@ UNSURE = "unsure"
 def shuffled(state: State, question: Question) -> tuple[Choice, ...]:
     """The options in an order that depends on the learner and on how often they were asked."""
     asked = state.seen.get(question.id, 0)
-
-    def draw(at: int) -> bytes:
-        return blake2b(f"{state.seed}/{question.id}/{asked}/{at}".encode()).digest()
-
     return tuple(
         Choice(str(at), "", question.options[at].of(state.lang).text)
-        for at in sorted(range(len(question.options)), key=draw)
+        for at in _order(f"{state.seed}/{question.id}/{asked}", len(question.options))
     )
+
+
+@lru_cache(maxsize=4096)  # a question is read again when its answer comes
+def _order(draw: str, many: int) -> tuple[int, ...]:
+    return tuple(sorted(range(many), key=lambda at: blake2b(f"{draw}/{at}".encode()).digest()))
 
 
 def pick(
