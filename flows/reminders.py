@@ -86,15 +86,15 @@ def _set(state: State, when: When, now: datetime, content: Content) -> Turn:
         case Pause(until):
             return _rest(state, until, content)
         case Once(at):
-            state, key = replace(state, rests_until=None), "reminders_once"
+            state, kind = replace(state, rests_until=None), "once"
         case Later(until):
             at = _on_day(state, until, content)
-            state, key = replace(state, rests_until=at.astimezone(UTC)), "reminders_later"
+            state, kind = replace(state, rests_until=at.astimezone(UTC)), "later"
         case _:
             raise TypeError(f"nothing to set: {when}")
     at = next_permitted(at, state.zone, content, chosen=True).astimezone(UTC)
-    line = _line(state, key, Once(at), content)
-    fact = Record("reminders_set", {"kind": key.removeprefix("reminders_")})
+    line = _line(state, "reminders_" + kind, Once(at), content)
+    fact = Record("reminders_set", {"kind": kind})
     return Turn(replace(state, once=at), (line,), (fact,))
 
 

@@ -234,8 +234,9 @@ def literals(package: str) -> set[str]:
 ASKED = {"yes_share", "no_share", "yes_confirm", "no_confirm"}
 BUILT = {
     "choice_": literals("flows") | ASKED,
+    "reminders_": {"once", "later"},
     "go_": {*get_args(Activity), "round"},
-    "next_": {*get_args(Activity)},
+    "next_": {*get_args(Activity), "round"},
     "where_": {*FLOWS} - {"welcome", "menu", "return", "stopped", "erased"},
     "got_": {*get_args(Kind)},
     "claim_": {"unknown", "expired", "used", "taken", "too_many"},

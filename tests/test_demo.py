@@ -54,7 +54,7 @@ def test_the_histories_are_spread_over_the_steps_and_end_in_the_past(
         newest = conn.execute(select(func.max(facts.c.at))).scalar_one()
         stuck = conn.execute(select(func.count()).select_from(parked)).scalar_one()
         unsent = select(func.count()).where(outbox.c.status != "accepted")
-        late = select(func.count()).where(timers.c.due < NOW, timers.c.kind == "study")
+        late = select(func.count()).where(timers.c.due < NOW, timers.c.kind == "nudge")
         waiting, overdue = (conn.execute(q).scalar_one() for q in (unsent, late))
 
     reached = {len(steps.done(state, content)) for state in states}
