@@ -20,7 +20,9 @@ def acquire(conn: Connection, name: str, holder: str, now: datetime, ttl: timede
     taken = (
         postgresql.insert(leases)
         .values(name=name, holder=holder, until=until)
-        .on_conflict_do_update(["name"], set_={"holder": holder, "until": until}, where=mine)
+        .on_conflict_do_update(
+            index_elements=["name"], set_={"holder": holder, "until": until}, where=mine
+        )
         .returning(leases.c.name)
     )
     return conn.execute(taken).first() is not None

@@ -1,0 +1,187 @@
+"""What a month of LINE may cost: the platform's own count beside ours, taken before a message
+leaves and given back when it did not."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from sqlalchemy import BigInteger, Connection, and_, case, exists, func, select, type_coerce, update
+
+from content.schema import Content
+from flows.calendar import local, next_permitted, working_days
+from flows.gate import RIDES_FOR
+from flows.quota import ALWAYS, Forecast, plan
+from flows.types import Purpose
+from storage.gathered import insert_new
+from storage.models import learners, outbox, profiles, quotas, timers, to_micros
+
+LINE = "line"
+BILLED_IN = ZoneInfo("Asia/Bangkok")
+"""Whose months LINE counts by, wherever the agency is."""
+DAY = to_micros(datetime.fromisoformat("1970-01-02T00:00:00+00:00"))
+"""Microseconds."""
+
+
+class Quota(Struct, frozen=True):
+    """A month: `most` messages (None: any number), `told` by the platform, `taken` by us."""
+
+    month: str
+    most: int | None = None
+    told: int = 0
+    told_at: datetime | None = None
+    taken: int = 0
+
+    @property
+    def used(self) -> int:
+        return max(self.told, self.taken)
+
+
+def month_of(now: datetime) -> str:
+    return f"{now.astimezone(BILLED_IN):%Y-%m}"
+
+
+def month_end(now: datetime) -> datetime:
+    """The first moment of the next month."""
+    first = now.astimezone(BILLED_IN).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (first + timedelta(days=32)).replace(day=1)
+
+
+def read(conn: Connection, now: datetime) -> Quota:
+    """This month; all zero when nothing is known yet."""
+    month = month_of(now)
+    row = conn.execute(select(quotas).where(_this(month))).first()
+    if row is None:
+        return Quota(month)
+    return Quota(month, row.most, row.told, row.told_at, row.taken)
+
+
+def _this(month: str) -> Any:
+    return and_(quotas.c.channel == LINE, quotas.c.month == month)
+
+
+def store(
+    conn: Connection, most: int | None, told: int, now: datetime, *, correct: bool = False
+) -> int:
+    """Note what the platform says; by how much we have counted too much (below 0: too little).
+    What we had not counted, others have sent. With `correct` its count replaces ours: it has
+    refused what by ours there was room for, or the other way round."""
+    ours = read(conn, now)
+    taken = told if correct else max(told, ours.taken)
+    values = {"most": most, "told": told, "told_at": now, "taken": taken}
+    _set(conn, now, values)
+    return ours.taken - told
+
+
+def exhaust(conn: Connection, now: datetime) -> None:
+    """The platform says that nothing is left, until it is asked how much it has counted."""
+    found = read(conn, now)
+    if found.most is not None:
+        _set(conn, now, {"taken": max(found.taken, found.most)})
+
+
+def _set(conn: Connection, now: datetime, values: dict[str, Any]) -> None:
+    month = month_of(now)
+    conn.execute(insert_new(conn, quotas).values(channel=LINE, month=month))
+    conn.execute(update(quotas).where(_this(month)).values(values))
+
+
+def count(conn: Connection, n: int, now: datetime) -> None:
+    """`n` messages leave in the month of `now`; below 0, they did not leave after all."""
+    if not n:
+        return
+    month = month_of(now)
+    conn.execute(insert_new(conn, quotas).values(channel=LINE, month=month))
+    taken = quotas.c.taken + n
+    conn.execute(update(quotas).where(_this(month)).values(taken=case((taken < 0, 0), else_=taken)))
+
+
+def give_back(conn: Connection, n: int, when: datetime) -> None:
+    """`n` messages that were taken at a time did not leave."""
+    count(conn, -n, when)
+
+
+def take(
+    conn: Connection, n: int, purpose: Purpose, now: datetime, ahead: Forecast, safety: float
+) -> int:
+    """How many of `n` messages may leave; they are counted."""
+    month = read(conn, now)
+    room = plan(month.most, month.used, ahead, safety).get(purpose)
+    may = n if room is None else min(n, room)
+    count(conn, may, now)
+    return may
+
+
+# --- what has no room ----------------------------------------------------------------
+
+
+def put_off(
+    conn: Connection, ids: Sequence[int], purpose: Purpose, now: datetime, content: Content
+) -> None:
+    """Rows that this month has no room for: they wait for a free reply to ride on. What must be
+    said cannot wait for that: it goes when the next month begins, or has failed."""
+    open_ = (outbox.c.id.in_(ids), outbox.c.status.in_(("queued", "sending")))
+    free_day(conn, ids)
+    waits: dict[str, Any] = {"counted_on": 0, "lease_until": None, "chunk": "", "reason": "quota"}
+    if purpose not in ALWAYS:
+        held = {"status": "held", "deadline": now + RIDES_FOR}
+        conn.execute(update(outbox).where(*open_).values(**waits, **held))
+        return
+    opens = next_permitted(month_end(now), "", content)
+    late = {"status": "failed", "ended_at": now, "payload": "{}"}
+    conn.execute(update(outbox).where(*open_, outbox.c.deadline <= opens).values(**waits, **late))
+    again = {"status": "queued", "due": opens}
+    conn.execute(update(outbox).where(*open_, outbox.c.deadline > opens).values(**waits, **again))
+
+
+def free_day(conn: Connection, ids: Sequence[int]) -> None:
+    """What did not leave takes nobody's place in the day."""
+    counted = (outbox.c.id.in_(ids), outbox.c.counted_on > 0)
+    today = exists().where(
+        *counted,
+        outbox.c.learner_id == profiles.c.learner_id,
+        outbox.c.counted_on == profiles.c.unasked_on,
+    )
+    theirs = profiles.c.learner_id.in_(select(outbox.c.learner_id).where(*counted))
+    conn.execute(update(profiles).where(theirs, today).values(unasked_on=0))
+
+
+# --- looking ahead -------------------------------------------------------------------
+
+
+def forecast(conn: Connection, now: datetime, content: Content) -> list[tuple[Purpose, int]]:
+    """What LINE will probably be sent before the month ends, by purpose, at the most: what is
+    queued (what is held back rides for nothing), and a nudge every working day."""
+    until = month_end(now)
+    queued = (
+        select(outbox.c.purpose, func.count())
+        .where(
+            outbox.c.channel == LINE,
+            outbox.c.lane.in_(("personal", "campaign")),
+            outbox.c.status == "queued",
+            outbox.c.due < until,
+        )
+        .group_by(outbox.c.purpose)
+    )
+    found: dict[Purpose, int] = {row[0]: row[1] for row in conn.execute(queued)}
+    nudges = _nudges(conn, now, until, content)
+    found["encouragement"] = found.get("encouragement", 0) + nudges
+    return [(purpose, n) for purpose, n in found.items() if n]
+
+
+def _nudges(conn: Connection, now: datetime, until: datetime, content: Content) -> int:
+    day = type_coerce(timers.c.due, BigInteger) // DAY
+    due = (
+        select(func.min(timers.c.due), func.count())
+        .join(learners, learners.c.id == timers.c.learner_id)
+        .where(
+            timers.c.kind.in_(("nudge", "study")), learners.c.channel == LINE, timers.c.due < until
+        )
+        .group_by(day)
+    )
+    last = local(until - timedelta(microseconds=1)).date()
+    return sum(
+        n * (1 + working_days(local(max(first, now)).date(), last, content))
+        for first, n in conn.execute(due)
+    )
