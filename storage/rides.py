@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.json import Decoder
 from msgspec.structs import replace
-from sqlalchemy import Connection, and_, or_, select, text, update
+from sqlalchemy import Connection, and_, bindparam, or_, select, text, update
 
 from flows.types import Choice, Reply
 from storage import messages
@@ -22,38 +22,39 @@ Waiting = dict[int, list[Any]]
 """By learner: rows that nobody asked for and that have not left."""
 
 
+_WAITING = (
+    select(
+        outbox.c.id,
+        outbox.c.learner_id,
+        outbox.c.channel,
+        outbox.c.lane,
+        outbox.c.status,
+        outbox.c.purpose,
+        outbox.c.payload,
+        outbox.c.message_id,
+    )
+    .join(occurrences, occurrences.c.id == outbox.c.occurrence_id, isouter=True)
+    .where(
+        outbox.c.learner_id.in_(bindparam("learners", expanding=True)),
+        UNASKED_ROWS,
+        outbox.c.deadline > bindparam("now"),
+        or_(
+            outbox.c.occurrence_id.is_(None),
+            and_(occurrences.c.status == "running", outbox.c.due <= bindparam("now")),
+        ),
+    )
+    .order_by(outbox.c.id)
+)
+
+
 def waiting(conn: Connection, learners: Iterable[int], now: datetime) -> Waiting:
     """What waits for learners who have just said something; of campaigns only what is due of
     those that run."""
     ids = sorted(set(learners))
-    if not ids:
-        return {}
-    rows = conn.execute(
-        select(
-            outbox.c.id,
-            outbox.c.learner_id,
-            outbox.c.channel,
-            outbox.c.lane,
-            outbox.c.status,
-            outbox.c.purpose,
-            outbox.c.payload,
-            outbox.c.message_id,
-        )
-        .join(occurrences, occurrences.c.id == outbox.c.occurrence_id, isouter=True)
-        .where(
-            outbox.c.learner_id.in_(ids),
-            UNASKED_ROWS,
-            outbox.c.deadline > now,
-            or_(
-                outbox.c.occurrence_id.is_(None),
-                and_(occurrences.c.status == "running", outbox.c.due <= now),
-            ),
-        )
-        .order_by(outbox.c.id)
-    ).all()
     found: Waiting = defaultdict(list)
-    for row in rows:
-        found[row.learner_id].append(row)
+    if ids:
+        for row in conn.execute(_WAITING, {"learners": ids, "now": now}):
+            found[row.learner_id].append(row)
     return found
 
 
@@ -113,14 +114,16 @@ def mark(conn: Connection, row_id: int, carrier: str) -> None:
 _CARRIER = outbox.alias("carrier")
 
 
+_ENDED = (
+    select(outbox.c.id, _CARRIER.c.status)
+    .join(_CARRIER, _CARRIER.c.key == outbox.c.chunk)
+    .where(text("outbox.status = 'riding'"), _CARRIER.c.status.not_in(("queued", "sending")))
+)
+
+
 def settle(conn: Connection, now: datetime) -> None:
     """A row that rides ends as its carrier does; where that did not go, it waits for another."""
-    rows = conn.execute(
-        select(outbox.c.id, _CARRIER.c.status)
-        .join(_CARRIER, _CARRIER.c.key == outbox.c.chunk)
-        .where(text("outbox.status = 'riding'"), _CARRIER.c.status.not_in(("queued", "sending")))
-    ).all()
-    for row_id, status in rows:
+    for row_id, status in conn.execute(_ENDED).all():
         ended = status in ("accepted", "uncertain")
         values = {"status": status, "reason": "rode", "ended_at": now, "payload": "{}"}
         held = {"status": "held", "chunk": ""}
