@@ -9,8 +9,6 @@ from content.schema import Content, Holiday, Span
 from flows.text import buddhist_year, common_year
 
 ZONE = ZoneInfo("Asia/Bangkok")
-OPENS, CLOSES = 8 * 60 + 30, 16 * 60 + 30
-"""Working hours, in minutes after midnight."""
 DAY = timedelta(days=1)
 ENDS_SOON = timedelta(days=60)
 """So long before its last day the calendar must be continued."""
@@ -135,17 +133,3 @@ def _moments(day: date, clock: time, zone: str) -> Iterator[datetime]:
     here = ZoneInfo(zone) if zone else _agency
     for fold in (0, 1):
         yield datetime.combine(day, clock, here).replace(fold=fold).astimezone(UTC)
-
-
-def working_moment(now: datetime, content: Content | None = None, zone: str = "") -> datetime:
-    """Now, if it is working time; else the next moment when working time begins."""
-    if content is not None:
-        return next_permitted(now, zone, content)
-    here = local(now)
-    minute = here.hour * 60 + here.minute
-    if here.weekday() < 5 and OPENS <= minute < CLOSES:
-        return now
-    day = here if here.weekday() < 5 and minute < OPENS else here + DAY
-    while day.weekday() >= 5:
-        day += DAY
-    return at_minute(day, OPENS)

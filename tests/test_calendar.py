@@ -342,7 +342,7 @@ def test_after_the_calendar_only_weekends_are_known() -> None:
 def test_the_agency_has_a_zone_of_its_own() -> None:
     calendar.keep_time_of(ZoneInfo(BERLIN))
     try:
-        assert calendar.working_moment(at("2026-11-20 10:00"), CONTENT) == at(
+        assert calendar.next_permitted(at("2026-11-20 10:00"), "", CONTENT) == at(
             "2026-11-20 08:30", BERLIN
         )
     finally:
