@@ -6,6 +6,7 @@ kinds: `nG` is a number and then *mong*.
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from content.schema import Words
@@ -13,12 +14,12 @@ from flows.text import plain
 
 WORKDAYS, WEEKEND, DAILY = (0, 1, 2, 3, 4), (5, 6), (0, 1, 2, 3, 4, 5, 6)
 
-_CLOCK = re.compile(r"(\d{1,2})[.:](\d{2})(?![\d/]|[.:]\d)")
+_CLOCK = re.compile(r"(?<!\d)(\d{1,2})[.:](\d{2})(?![\d/]|[.:]\d)")
 _DATE = re.compile(
-    r"(?:(?P<iso>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})"
+    r"(?<!\d)(?:(?P<iso>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})"
     r"|(?P<day>\d{1,2})/(?P<month>\d{1,2})(?:/(?P<year>\d{4}|\d{2}))?)(?![\d/])"
 )
-_DIGITS = re.compile(r"(\d+)(?:(?:st|nd|rd|th)\b)?")
+_DIGITS = re.compile(r"(?<!\d)(\d{1,9})(?!\d)(?:(?:st|nd|rd|th)\b)?")
 _GAP = re.compile(r"(?:[^\w\u0e31\u0e34-\u0e3a\u0e47-\u0e4e&–-]|[_\u0e46])+")
 _MARKS = "\u0e30-\u0e3a\u0e45\u0e47-\u0e4e"
 """Thai vowels and signs that are written after a letter: no word ends before one."""
@@ -64,9 +65,11 @@ class Lexicon:
 
     def __init__(self, words: Words) -> None:
         ways = {plain(name): meaning for *meaning, names in _meanings(words) for name in names}
-        longest = sorted(ways, key=len, reverse=True)
-        self._word = re.compile("|".join(f"({_pattern(way)})" for way in longest))
-        self._meanings = [ways[way] for way in longest]
+        longest = sorted(ways, key=lambda way: (way[0], -len(way)))
+        self._words = {  # by their first letter: a text is cut at every letter that is unknown
+            first: _Shelf([(way, ways[way]) for way in group])
+            for first, group in groupby(longest, key=lambda way: way[0])
+        }
 
     def cut(self, text: str) -> Tokens:
         """All of a text; its numbers and times of day (kind `t`, minutes after midnight) are put
@@ -108,10 +111,23 @@ class Lexicon:
             return found.end(), "K", (int(found[1]), int(found[2]))
         if found := _DIGITS.match(text, at):
             return found.end(), "n", int(found[1])
-        if (found := self._word.match(text, at)) and found.lastindex:
-            kind, value = self._meanings[found.lastindex - 1]
-            return found.end(), kind, value
-        return at + 1, "?", None
+        shelf = self._words.get(text[at])
+        return (shelf and shelf.match(text, at)) or (at + 1, "?", None)
+
+
+class _Shelf:
+    """The words that begin with one letter, the longest first, and what they mean."""
+
+    def __init__(self, words: list[tuple[str, list[Any]]]) -> None:
+        self._pattern = re.compile("|".join(f"({_pattern(way)})" for way, _ in words))
+        self._meanings = [meaning for _, meaning in words]
+
+    def match(self, text: str, at: int) -> tuple[int, str, Any] | None:
+        found = self._pattern.match(text, at)
+        if found is None or found.lastindex is None:
+            return None
+        kind, value = self._meanings[found.lastindex - 1]
+        return found.end(), kind, value
 
 
 def _meanings(words: Words) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
@@ -187,18 +203,18 @@ def _minute(kinds: str, values: list[Any]) -> int | None:
     elif "K" in kinds:
         hour, minute = values[kinds.index("K")]
         numbers = [minute]
+        if set(kinds) & set("apBY"):  # else it is of the day's 24 already
+            hour = _hour(hour, kinds)
     else:  # one o'clock is said without its number
-        hour = 1 if re.match("@?[CBY]?[GU]", kinds) else numbers.pop(0)
-        hour = _hour(hour, kinds)
-    if "K" in kinds and set(kinds) & set("apBY"):
-        hour = _hour(hour, kinds)
+        hour = _hour(1 if re.match("@?[CBY]?[GU]", kinds) else numbers.pop(0), kinds)
     minute = 30 if "H" in kinds else sum(numbers)
     return hour * 60 + minute if 0 <= hour < 24 and minute < 60 else None
 
 
 def _hour(hour: int, kinds: str) -> int:
-    """The hour of the day, or -1. Thai counts from six in the morning and the evening, but few say
-    so of the morning; what nobody means is in the middle of the night."""
+    """The hour of the day, or -1. Thai counts anew from six in the evening, from midnight, and for
+    some from six in the morning; without a word for the part of the day, nobody means the night.
+    """
     early = 1 <= hour <= 6
     if "X" in kinds:
         return hour if early else -1

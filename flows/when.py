@@ -284,7 +284,7 @@ def _dated(today: date, day: int, month: int | None, year: int | None) -> date |
     """The date; without a year, or a month, the next one."""
     try:
         found = date(year or today.year, month or today.month, day)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if year is not None or found >= today:
         return found

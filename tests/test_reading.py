@@ -239,6 +239,7 @@ def test_days(typed: str, days: tuple[int, ...]) -> None:
         ("at 3 o'clock", 900),
         ("12 am", 0),
         ("9", 540),
+        ("9" * 5000, None),
         ("25:00", None),
         ("10:75", None),
         ("0930", None),

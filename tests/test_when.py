@@ -284,6 +284,8 @@ def test_anything_else_is_left_alone(text: str) -> None:
 @example("0000-00-00")
 @example("99/99/9999 99.99 น.")
 @example("อีก 999999999999 วัน")
+@example("5 ธันวา 999999999 9 โมง")
+@example("5 ธ.ค. 9999")
 def test_no_text_is_too_strange(text: str) -> None:
     found = read(text)
 
