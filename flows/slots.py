@@ -29,8 +29,6 @@ def keep(before: State, turn: Turn, now: datetime, content: Content) -> Turn:
     if not lost and _wishes(before) == _wishes(state):
         return turn
     at, slot = next_slot(state, now, content)
-    if at == state.nudge_at:
-        return turn
     timer = SetTimer("nudge", "nudge", at, {} if slot == "work" else {"slot": slot})
     return Turn(replace(state, nudge_at=at), turn.replies, (*turn.effects, timer))
 

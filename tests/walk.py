@@ -38,6 +38,8 @@ NOW = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
 encode, decode = Encoder().encode, Decoder(State).decode
 UNCLEAR = "ฮัมเพลงเบา ๆ ในสวน"
 """Words that no question offers."""
+REMIND = ("เตือนทุกวันพุธ บ่ายสอง", "หยุดเตือน", "พักเตือนสองสัปดาห์", "เตือนพรุ่งนี้เก้าโมง")
+"""Words about reminders, which are heard everywhere."""
 CONFIRM = {
     "use": 5,
     "who": "สมชาย ใจดี",
@@ -47,7 +49,9 @@ CONFIRM = {
 }
 TIMERS = (
     Fired("study", "study", {"unanswered": 0}),
-    Fired("study", "study", {"unanswered": 4, "at": 2e9}),
+    Fired("nudge", "nudge", {"slot": "study"}),
+    Fired("nudge", "nudge"),
+    Fired("nudge", "nudge", {"slot": "once"}),
     Fired("confirm_use", "5", CONFIRM),
     Fired("use_confirmed", "5", {"where": "รายงาน"}),
     Fired("asked_hr", "a", {"who": "สมชาย", "question": "ลาอย่างไร", "at": "home"}),
@@ -180,7 +184,7 @@ def _brief(name: str, value: Json) -> Json:
 
 def events(state: State, content: Content) -> Iterator[tuple[AnyEvent, datetime]]:
     """Everything that may happen to somebody there."""
-    soon, late = NOW + timedelta(minutes=1), NOW + timedelta(days=9)
+    soon, late = NOW + timedelta(minutes=1), NOW + timedelta(days=10)
     if state.heard_at is not None:
         ask = FLOWS[state.floor.flow].ask(state, soon, content)
         for choice in ask.choices:
@@ -193,12 +197,14 @@ def events(state: State, content: Content) -> Iterator[tuple[AnyEvent, datetime]
     for word, ways in content.words.reserved.items():
         yield Said(ways[0], "m3", soon), soon
         yield Pressed("*", word), soon
-    for choice in ("nudges_on", "confirm:5", "decline:5", "confirm:x", "nonsense"):
+    for choice in ("nudges_on", "nudges_off", "confirm:5", "decline:5", "confirm:x", "nonsense"):
         yield Pressed("*", choice), soon
     yield Pressed(str(state.stamp), "no-such-choice"), soon
     yield Pressed("0", "begin"), soon
     yield Said(UNCLEAR, "m4", soon), soon
     yield Said(UNCLEAR, "m5", late), late
+    for words in REMIND:
+        yield Said(words, "m8", soon), soon
     yield Said("ตอบช้า", "m6", NOW - timedelta(days=1)), soon
     for kind in ("sticker", "photo", "voice"):
         yield Sent(kind, "r1", "m7"), soon
