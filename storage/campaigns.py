@@ -1,0 +1,320 @@
+"""The life of a campaign: drafted, checked, approved by a second person, fired, ended."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from content.lint import Problem
+from content.schema import Campaign, Content
+from flows.schedule import next_times
+from storage import segments, sendings
+from storage.models import campaigns, occurrences, persons, profiles
+from storage.sendings import expand, note, spec_of
+
+__all__ = ["Refused", "approve", "cancel", "coming", "draft", "expand", "fire", "pause", "resume"]
+
+OFFICERS = ("hr", "approver")
+"""Roles that may write campaigns, and approve those of others."""
+LATE = timedelta(hours=12)
+"""A sending that is so late waits for a person: it may be of no use any more."""
+AT_ONCE = 50_000
+"""Rows that are written in the transaction of an approval: so many can be held exactly."""
+
+
+class Refused(Exception):
+    """What was asked cannot be done; `problems` say what to do instead."""
+
+    def __init__(self, *problems: Problem) -> None:
+        self.problems = problems
+        super().__init__(", ".join(problem.key for problem in problems))
+
+
+def find(conn: Connection, campaign_id: int, *, lock: bool = False) -> Any:
+    """The row of a campaign."""
+    wanted = select(campaigns).where(campaigns.c.id == campaign_id)
+    row = conn.execute(wanted.with_for_update() if lock else wanted).first()
+    if row is None:
+        raise Refused(Problem(("campaign",), "no_campaign", {"id": campaign_id}))
+    return row
+
+
+def listing(conn: Connection) -> Sequence[Any]:
+    """All campaigns, the newest first: how often each was sent, to how many, and how the
+    sending that is under way stands."""
+    open_ = occurrences.c.status.in_(sendings.OPEN)
+    sent = (
+        select(
+            occurrences.c.campaign_id,
+            func.count().label("times"),
+            func.sum(occurrences.c.size).label("size"),
+            func.max(occurrences.c.status).filter(open_).label("under_way"),
+        )
+        .group_by(occurrences.c.campaign_id)
+        .subquery()
+    )
+    return conn.execute(
+        select(campaigns, sent.c.times, sent.c.size, sent.c.under_way)
+        .join(sent, sent.c.campaign_id == campaigns.c.id, isouter=True)
+        .order_by(campaigns.c.id.desc())
+    ).all()
+
+
+def officer(conn: Connection, hr_id: str) -> int:
+    """The person of HR with this id at HR."""
+    person = conn.execute(select(persons).where(persons.c.hr_id == hr_id)).first()
+    if person is None:
+        raise Refused(Problem(("by",), "no_person", {"value": hr_id}))
+    if person.role not in OFFICERS:
+        known = ", ".join(OFFICERS)
+        raise Refused(Problem(("by",), "no_officer", {"value": hr_id, "known": known}))
+    found: int = person.id
+    return found
+
+
+def _require(row: Any, *statuses: str) -> None:
+    if row.status not in statuses:
+        raise Refused(Problem(("campaign",), "status_" + row.status))
+
+
+def _set(conn: Connection, campaign_id: int, **values: Any) -> None:
+    conn.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(values))
+
+
+# --- until it is approved --------------------------------------------------------------
+
+
+def draft(conn: Connection, spec: Campaign, author: str, now: datetime) -> int:
+    """Keep a new campaign; `author` is an officer's id at HR."""
+    by = officer(conn, author)
+    row = {
+        "name": spec.name.th,
+        "spec": canonical(spec),
+        "status": "draft",
+        "author_id": by,
+        "created_at": now,
+    }
+    made: int = conn.execute(insert(campaigns).values(row).returning(campaigns.c.id)).scalar_one()
+    note(conn, made, "drafted", now, by=by)
+    return made
+
+
+def canonical(spec: Campaign) -> str:
+    """The same campaign is the same text."""
+    plain = spec.model_dump(mode="json", by_alias=True)
+    return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def is_once(spec: Campaign) -> bool:
+    """One sending, whose recipients are approved with it."""
+    return spec.schedule is None or spec.schedule.every is None
+
+
+def due_of(spec: Campaign, now: datetime, content: Content) -> datetime | None:
+    """When it is sent next; None if it has no time to come."""
+    times = next_times(spec.schedule, now, content, 1) if spec.schedule else []
+    return times[0] if times else None
+
+
+def fingerprint(conn: Connection, spec: Campaign, due: datetime, now: datetime) -> tuple[str, int]:
+    """What an approval is bound to, and to how many people: the text and the recipients of a
+    single sending; of a recurring campaign the text alone, with its segment in it, because who
+    is in it changes from time to time."""
+    who = select(profiles.c.learner_id).where(sendings.recipients(spec, now, due))
+    ids = sendings.streamed(conn, who.order_by(profiles.c.learner_id))
+    if is_once(spec):
+        return sendings.digest(canonical(spec), ids)
+    return sendings.digest(canonical(spec), iter(()))[0], sum(1 for _ in ids)
+
+
+def checked(conn: Connection, row: Any, hash_: str, many: int, now: datetime) -> None:
+    """A check found nothing wrong: note what was seen."""
+    _set(conn, row.id, status="checked", checked_hash=hash_, checked_at=now)
+    note(conn, row.id, "checked", now, str(many))
+
+
+def approve(
+    conn: Connection, campaign_id: int, approver: str, hash_: str, now: datetime, content: Content
+) -> int:
+    """A second officer says yes to what they have seen, which `hash_` names. The rows of a
+    single sending are written here and now; how many."""
+    row = find(conn, campaign_id, lock=True)
+    by = officer(conn, approver)
+    _require(row, "checked")
+    if by == row.author_id:
+        raise Refused(Problem(("by",), "own_author"))
+    spec = spec_of(row)
+    due = due_of(spec, now, content)
+    if due is None:
+        raise Refused(Problem(("schedule",), "time_gone"))
+    _still_the_same(conn, row, spec, hash_, fingerprint(conn, spec, due, now))
+    _set(conn, campaign_id, status="approved", approver_id=by, approved_at=now)
+    note(conn, campaign_id, "approved", now, hash_, by)
+    if not is_once(spec):
+        _set(conn, campaign_id, next_due=due)
+        return 0
+    made = sendings.begin(conn, campaign_id, spec, due, "expanding", now)
+    wrote = 0
+    while wrote < AT_ONCE and (took := sendings.expand_one(conn, made, now, content)):
+        wrote += took
+    return sendings.size(conn, made)
+
+
+def _still_the_same(
+    conn: Connection, row: Any, spec: Campaign, hash_: str, seen: tuple[str, int]
+) -> None:
+    """Refuse what is not what was checked, and say by how much it differs."""
+    if hash_ != row.checked_hash:
+        raise Refused(Problem(("hash",), "hash_other"))
+    if seen[0] == row.checked_hash:
+        return
+    entry = sendings.noted(conn, row.id, "checked")
+    before, after = int(entry.detail), seen[1]
+    if before == after:
+        raise Refused(Problem(("campaign",), "moved_same", {"n": after}))
+    raise Refused(Problem(("campaign",), "moved", {"before": before, "after": after}))
+
+
+# --- when it is due --------------------------------------------------------------------
+
+
+def fire(conn: Connection, now: datetime, content: Content) -> int:
+    """Begin what is due, watch what runs, end what is over. A sending and the next time of its
+    campaign go together, so any number of tickers may call; how many sendings began."""
+    due = (
+        select(campaigns)
+        .where(campaigns.c.next_due <= now, campaigns.c.status == "approved")
+        .order_by(campaigns.c.next_due)
+        .with_for_update(skip_locked=True)
+    )
+    rows = conn.execute(due).all()
+    for row in rows:
+        _fire(conn, row, now, content)
+    began = len(rows) + sendings.start(conn, now, LATE)
+    sendings.watch(conn, now)
+    sendings.settle(conn, now)
+    _end(conn, now)
+    return began
+
+
+def _fire(conn: Connection, row: Any, now: datetime, content: Content) -> None:
+    spec = spec_of(row)
+    late = now - row.next_due > LATE
+    status = "held" if late else "expanding"
+    made = sendings.begin(conn, row.id, spec, row.next_due, status, now)
+    if late:
+        note(conn, row.id, "held", now, f"{made} late")
+    _set(conn, row.id, next_due=due_of(spec, row.next_due, content))
+
+
+def _end(conn: Connection, now: datetime) -> None:
+    """Campaigns that have no time to come and nothing under way are done."""
+    open_ = select(occurrences.c.id).where(
+        occurrences.c.campaign_id == campaigns.c.id, occurrences.c.status.in_(sendings.OPEN)
+    )
+    over = select(campaigns.c.id).where(
+        campaigns.c.status == "approved",
+        campaigns.c.next_due.is_(None),
+        campaigns.c.reason == "",
+        ~open_.exists(),
+    )
+    for campaign_id in conn.execute(over.with_for_update(skip_locked=True)).scalars().all():
+        _set(conn, campaign_id, status="done")
+        note(conn, campaign_id, "ended", now)
+
+
+def coming(
+    conn: Connection, now: datetime, until: datetime, content: Content
+) -> list[tuple[str, int]]:
+    """What approved recurring campaigns will send by LINE until then: purpose and recipients of
+    each time, as of now. What is approved to be sent once stands in the outbox already."""
+    rows = conn.execute(
+        select(campaigns).where(campaigns.c.status == "approved", campaigns.c.next_due <= until)
+    ).all()
+    found: list[tuple[str, int]] = []
+    for row in rows:
+        spec = spec_of(row)
+        who = sendings.recipients(spec, now, row.next_due)
+        many = segments.by_channel(conn, who).get("line", 0)
+        found += [(spec.purpose, many) for _ in _times(row, spec, until, content)]
+    return found
+
+
+def _times(row: Any, spec: Campaign, until: datetime, content: Content) -> Iterator[datetime]:
+    due: datetime | None = row.next_due
+    while due is not None and due <= until:
+        yield due
+        due = due_of(spec, due, content)
+
+
+# --- what a person may do meanwhile ----------------------------------------------------
+
+
+def pause(conn: Connection, campaign_id: int, now: datetime) -> int:
+    """Nothing more leaves until it is resumed; how many sendings were stopped."""
+    _require(find(conn, campaign_id, lock=True), "approved")
+    stopped = sendings.of(conn, campaign_id, "waiting", "running")
+    for sending in stopped:
+        sendings.turn(conn, sending, "paused", now, "by_hand")
+    _set(conn, campaign_id, reason="paused", next_due=None)
+    note(conn, campaign_id, "paused", now)
+    return len(stopped)
+
+
+def resume(conn: Connection, campaign_id: int, now: datetime, content: Content) -> int:
+    """Go on, and with the next time of a recurring campaign; how many sendings go on. Whoever
+    resumes what stopped itself has looked at it."""
+    row = find(conn, campaign_id, lock=True)
+    _require(row, "approved")
+    going = sendings.of(conn, campaign_id, "paused")
+    if not going and not row.reason:
+        raise Refused(Problem(("campaign",), "not_paused"))
+    for sending in going:
+        note(conn, campaign_id, "looked_at", now, f"{sending.id} {sending.reason}")
+        sendings.turn(conn, sending, "running" if sending.due <= now else "waiting", now)
+    spec = spec_of(row)
+    values: dict[str, Any] = {"reason": ""}
+    if row.reason and not is_once(spec):
+        values["next_due"] = due_of(spec, now, content)
+    _set(conn, campaign_id, **values)
+    note(conn, campaign_id, "resumed", now)
+    return len(going)
+
+
+def cancel(conn: Connection, campaign_id: int, now: datetime) -> int:
+    """Nothing more leaves, for good; how many sendings were stopped. `expand` ends the rows that
+    wait, and the sender those that it meets earlier."""
+    _require(find(conn, campaign_id, lock=True), "draft", "checked", "approved")
+    stopped = sendings.of(conn, campaign_id, *sendings.OPEN)
+    for sending in stopped:
+        sendings.turn(conn, sending, "cancelled", now, "by_hand")
+    _set(conn, campaign_id, status="cancelled", next_due=None)
+    note(conn, campaign_id, "cancelled", now)
+    return len(stopped)
+
+
+def release(conn: Connection, campaign_id: int, now: datetime) -> int:
+    """Send, late as it is, what was held because it was late; how many sendings."""
+    held = _held(conn, campaign_id)
+    for sending in held:
+        status = "running" if sending.size else "expanding"
+        sendings.turn(conn, sending, status, now, "released")
+    return len(held)
+
+
+def skip(conn: Connection, campaign_id: int, now: datetime) -> int:
+    """Leave out what was held because it was late; how many sendings."""
+    held = _held(conn, campaign_id)
+    for sending in held:
+        sendings.turn(conn, sending, "skipped", now, "late")
+    return len(held)
+
+
+def _held(conn: Connection, campaign_id: int) -> Sequence[Any]:
+    _require(find(conn, campaign_id, lock=True), "approved")
+    held = sendings.of(conn, campaign_id, "held")
+    if not held:
+        raise Refused(Problem(("campaign",), "nothing_held"))
+    return held
