@@ -215,6 +215,7 @@ def test_add_working_days(day: str, n: int, result: str) -> None:
     assert found == date.fromisoformat(result)
 
 
+@settings(deadline=None)
 @given(st.dates(date(2025, 1, 1), date(2028, 12, 1)), st.integers(1, 40))
 def test_counting_undoes_adding(day: date, n: int) -> None:
     last = calendar.add_working_days(day, n, CONTENT)

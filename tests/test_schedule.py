@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from content.schema import Schedule
@@ -188,6 +188,7 @@ schedules = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(schedules, st.integers(0, 4 * 366 * 24 * 60), st.sampled_from(ZONES))
 def test_asked_one_by_one_or_together(schedule: Schedule, minutes: int, name: str) -> None:
     """Whoever keeps only the next time meets the same ones."""

@@ -7,7 +7,7 @@ from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from content.load import HERE, ContentError, load
@@ -280,6 +280,7 @@ def test_anything_else_is_left_alone(text: str) -> None:
     assert read(text) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=130) | st.text("ทุกวันจนร์พธ์ศอาิตย 0123456789.:/-โมงบ่ายสอเ้ีก้าุ่", max_size=60))
 @example("0000-00-00")
 @example("99/99/9999 99.99 น.")
@@ -300,11 +301,13 @@ weekly = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(weekly, st.sampled_from(["th", "en"]))
 def test_a_week_that_is_said_reads_the_same(when: Weekly, lang: str) -> None:
     assert read(say_when(when, lang, CONTENT)) == when  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3 * 365 * 24 * 60), st.sampled_from(ZONES), st.sampled_from(["th", "en"]))
 def test_a_moment_that_is_said_reads_the_same(ahead: int, zone: str, lang: str) -> None:
     """In every zone, but for the second half of an hour that is repeated."""
