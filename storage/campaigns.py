@@ -10,11 +10,11 @@ from sqlalchemy import Connection, func, insert, select, update
 from content.lint import Problem
 from content.schema import Campaign, Content
 from flows.schedule import next_times
+from flows.types import Purpose
 from storage import segments, sendings
 from storage.models import campaigns, occurrences, persons, profiles
-from storage.sendings import expand, note, spec_of
-
-__all__ = ["Refused", "approve", "cancel", "coming", "draft", "expand", "fire", "pause", "resume"]
+from storage.sendings import expand as expand
+from storage.sendings import note, spec_of
 
 OFFICERS = ("hr", "approver")
 """Roles that may write campaigns, and approve those of others."""
@@ -74,7 +74,8 @@ def officer(conn: Connection, hr_id: str) -> int:
     return found
 
 
-def _require(row: Any, *statuses: str) -> None:
+def require(row: Any, *statuses: str) -> None:
+    """Refuse what does not suit where a campaign is in its life."""
     if row.status not in statuses:
         raise Refused(Problem(("campaign",), "status_" + row.status))
 
@@ -142,7 +143,7 @@ def approve(
     single sending are written here and now; how many."""
     row = find(conn, campaign_id, lock=True)
     by = officer(conn, approver)
-    _require(row, "checked")
+    require(row, "checked")
     if by == row.author_id:
         raise Refused(Problem(("by",), "own_author"))
     spec = spec_of(row)
@@ -227,13 +228,13 @@ def _end(conn: Connection, now: datetime) -> None:
 
 def coming(
     conn: Connection, now: datetime, until: datetime, content: Content
-) -> list[tuple[str, int]]:
-    """What approved recurring campaigns will send by LINE until then: purpose and recipients of
-    each time, as of now. What is approved to be sent once stands in the outbox already."""
+) -> list[tuple[Purpose, int]]:
+    """What approved campaigns will send by LINE until then, beside what is due in the outbox:
+    purpose and recipients of each time of the recurring ones, as of now, and waves to come."""
     rows = conn.execute(
         select(campaigns).where(campaigns.c.status == "approved", campaigns.c.next_due <= until)
     ).all()
-    found: list[tuple[str, int]] = []
+    found = sendings.closed(conn, "line")
     for row in rows:
         spec = spec_of(row)
         who = sendings.recipients(spec, now, row.next_due)
@@ -254,7 +255,7 @@ def _times(row: Any, spec: Campaign, until: datetime, content: Content) -> Itera
 
 def pause(conn: Connection, campaign_id: int, now: datetime) -> int:
     """Nothing more leaves until it is resumed; how many sendings were stopped."""
-    _require(find(conn, campaign_id, lock=True), "approved")
+    require(find(conn, campaign_id, lock=True), "approved")
     stopped = sendings.of(conn, campaign_id, "waiting", "running")
     for sending in stopped:
         sendings.turn(conn, sending, "paused", now, "by_hand")
@@ -267,7 +268,7 @@ def resume(conn: Connection, campaign_id: int, now: datetime, content: Content) 
     """Go on, and with the next time of a recurring campaign; how many sendings go on. Whoever
     resumes what stopped itself has looked at it."""
     row = find(conn, campaign_id, lock=True)
-    _require(row, "approved")
+    require(row, "approved")
     going = sendings.of(conn, campaign_id, "paused")
     if not going and not row.reason:
         raise Refused(Problem(("campaign",), "not_paused"))
@@ -286,13 +287,19 @@ def resume(conn: Connection, campaign_id: int, now: datetime, content: Content) 
 def cancel(conn: Connection, campaign_id: int, now: datetime) -> int:
     """Nothing more leaves, for good; how many sendings were stopped. `expand` ends the rows that
     wait, and the sender those that it meets earlier."""
-    _require(find(conn, campaign_id, lock=True), "draft", "checked", "approved")
+    require(find(conn, campaign_id, lock=True), "draft", "checked", "approved")
     stopped = sendings.of(conn, campaign_id, *sendings.OPEN)
     for sending in stopped:
         sendings.turn(conn, sending, "cancelled", now, "by_hand")
     _set(conn, campaign_id, status="cancelled", next_due=None)
     note(conn, campaign_id, "cancelled", now)
     return len(stopped)
+
+
+def reopen(conn: Connection, campaign_id: int, now: datetime, rows: int) -> None:
+    """It was done, and something is sent once more."""
+    _set(conn, campaign_id, status="approved")
+    note(conn, campaign_id, "resent", now, str(rows))
 
 
 def release(conn: Connection, campaign_id: int, now: datetime) -> int:
@@ -313,7 +320,7 @@ def skip(conn: Connection, campaign_id: int, now: datetime) -> int:
 
 
 def _held(conn: Connection, campaign_id: int) -> Sequence[Any]:
-    _require(find(conn, campaign_id, lock=True), "approved")
+    require(find(conn, campaign_id, lock=True), "approved")
     held = sendings.of(conn, campaign_id, "held")
     if not held:
         raise Refused(Problem(("campaign",), "nothing_held"))

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from content.lint import PUSHED, slots_of
 from content.schema import LANGS, Campaign, Content
 from flows.campaigns import deadline, message
+from flows.types import Purpose
 from storage import messages, segments
 from storage.models import OPEN as TO_SEND
 from storage.models import Moment, campaign_log, campaigns, holdouts, occurrences, outbox, profiles
@@ -328,6 +329,22 @@ def _of_wave(sending_id: int, wave: int) -> tuple[Any, ...]:
         outbox.c.due == mark(sending_id, wave),
         outbox.c.status == "queued",
     )
+
+
+def closed(conn: Connection, channel: str) -> list[tuple[Purpose, int]]:
+    """How many rows of later waves are still to become due, by purpose."""
+    rows = conn.execute(
+        select(outbox.c.purpose, func.count())
+        .where(
+            TO_SEND,
+            outbox.c.channel == channel,
+            outbox.c.lane == "campaign",
+            outbox.c.due > NEVER,
+            outbox.c.status == "queued",
+        )
+        .group_by(outbox.c.purpose)
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 def _watch(conn: Connection, sending: Any, spec: Campaign, wave: int, now: datetime) -> None:
