@@ -12,7 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.json import decode, encode
 from msgspec.structs import replace
 
+from flows.calendar import local, permitted
 from flows.engine import FLOWS, handle
+from flows.gate import RANKS
 from flows.types import (
     AnyEvent,
     Ask,
@@ -32,6 +34,7 @@ from flows.types import (
     SetTimer,
     Started,
     State,
+    Streak,
     Turn,
     Unsent,
 )
@@ -44,6 +47,8 @@ WORDS = [way for ways in CONTENT.words.reserved.values() for way in ways[:2]]
 TEXTS = st.one_of(
     st.sampled_from([*WORDS, "ก", "๑", "1", "ใช่", "ไม่", "ต่อ", "จันทร์ พุธ", "10:30", "A"]),
     st.sampled_from(["ABCD-EFGH-JKLM-N", "https://example.go.th/x", "555", "😀", " ", "\n"]),
+    st.sampled_from(["หยุดเตือน", "เตือนพรุ่งนี้เก้าโมง", "ทุกวันจันทร์กับพุธ บ่ายสอง", "ทุกวัน สองทุ่ม"]),
+    st.sampled_from(["อีกสองวันค่อยเตือน", "พักเตือนสองสัปดาห์", "เตือนบ่ายสาม", "ญี่ปุ่น", "London"]),
     st.text(max_size=40),
 )
 KINDS = ("sticker", "photo", "location", "voice", "video", "file", "contact", "other")
@@ -120,12 +125,16 @@ class Conversation(RuleBasedStateMachine):
         self.state = replace(start, lang=lang)
         self.facts = Facts(self.state)
         self.timers: dict[tuple[str, str], SetTimer] = {}
+        if due := self.state.nudge_at:
+            self.timers["nudge", "nudge"] = SetTimer("nudge", "nudge", due)
         self.inbox: dict[int, AnyEvent] = {}
         self.pressed: list[Pressed] = []
         """Every button that was ever offered."""
         self.words: dict[str, str] = {}
         """What was said in which message."""
         self.greeted = who != "new"
+        self.unasked: list[datetime] = []
+        """When something was said that counts as unasked."""
 
     # --- what happens --------------------------------------------------------------------
 
@@ -191,7 +200,7 @@ class Conversation(RuleBasedStateMachine):
 
     @rule(at=luck, luck=luck)
     def press_a_standing_button(self, at: int, luck: int) -> None:
-        ours = ("nudges_on", "confirm:5", "decline:6", "confirm:๕", "x:1")
+        ours = ("nudges_on", "nudges_off", "confirm:5", "decline:6", "confirm:๕", "x:1")
         choices = [*CONTENT.words.reserved, *ours]
         self.deliver(Pressed("*", choices[at % len(choices)]), luck)
 
@@ -240,8 +249,9 @@ class Conversation(RuleBasedStateMachine):
     def let_a_timer_fire(self, at: int, luck: int) -> None:
         key = sorted(self.timers)[at % len(self.timers)]
         timer = self.timers.pop(key)
-        self.now = max(self.now, timer.due)
-        self.deliver(Fired(timer.kind, timer.key, decode(encode(timer.data))), luck)
+        late = timedelta(hours=luck % 7)
+        self.now = max(self.now, timer.due + late)
+        self.deliver(Fired(timer.kind, timer.key, decode(encode(timer.data)), timer.due), luck)
 
     @rule(timer=st.sampled_from(TIMERS), luck=luck)
     def hear_from_somebody_else(self, timer: Fired, luck: int) -> None:
@@ -276,13 +286,15 @@ class Conversation(RuleBasedStateMachine):
         after = self.state
         if before.heard_at is None:
             return
-        same = {"heard_at": None, "asked_at": None, "tries": 0}
+        kept = {"streak": Streak(), "nudge_at": None}  # they were here, and it is noted
+        same = {"heard_at": None, "asked_at": None, "tries": 0, **kept}
         if after.floor.flow == "return":  # too long a silence: asked where to go on, no more
             assert after.left == before.left or before.floor in after.paused
             return
 
         assert replace(after, **same) == replace(before, **same)
-        assert not [effect for effect in turn.effects if not isinstance(effect, Record)]
+        done = [effect for effect in turn.effects if not isinstance(effect, Record)]
+        assert all(isinstance(effect, SetTimer) and effect.kind == "nudge" for effect in done)
 
     def deliver(self, event: AnyEvent, luck: int, key: int | None = None) -> Turn:
         """Once for each id; looks are answered in the same transaction."""
@@ -304,6 +316,8 @@ class Conversation(RuleBasedStateMachine):
         self.judge(before, event, turn)
         self.state = turn.state
         self.apply(turn)
+        if isinstance(event, Fired) and event.kind in ("nudge", "study"):
+            self.is_considerate(before, turn)
         return turn
 
     def answered(self, state: State, look: Look, luck: int) -> Turn:
@@ -331,6 +345,7 @@ class Conversation(RuleBasedStateMachine):
         """Nothing is left; whoever writes on is somebody new."""
         self.state = State(8, lang=self.state.lang)
         self.facts, self.timers, self.greeted = Facts(self.state), {}, False
+        self.unasked = []
 
     # --- what must hold ------------------------------------------------------------------
 
@@ -365,6 +380,22 @@ class Conversation(RuleBasedStateMachine):
             assert turn.state.journey.number == before.journey.number + 1
             assert before.journey.certificate
 
+    def is_considerate(self, before: State, turn: Turn) -> None:
+        """After a timer that was set to write unasked."""
+        assert len(turn.replies) <= 1
+        wants = before.welcomed and before.consents.get("nudges") and not before.stopped
+        if not wants or before.quiet:
+            assert not turn.replies
+            return
+        assert turn.state.quiet != (("nudge", "nudge") in self.timers)
+        for reply in turn.replies:
+            assert permitted(self.now, before.zone, CONTENT, chosen=reply.chosen)
+            if reply.purpose in RANKS:
+                assert not before.rests_until or self.now >= before.rests_until
+                today = local(self.now, before.zone).date()
+                assert not any(local(at, before.zone).date() == today for at in self.unasked)
+                self.unasked.append(self.now)
+
     def is_notice(self, reply: Reply) -> bool:
         hello = CONTENT.copy_[self.state.lang]["hello"]
         return reply.text.startswith(hello)
@@ -386,6 +417,18 @@ class Conversation(RuleBasedStateMachine):
     def the_facts_tell_the_same_story(self) -> None:
         if hasattr(self, "facts"):
             self.facts.agree(self.state)
+
+    @invariant()
+    def one_timer_at_most_will_write_unasked(self) -> None:
+        """It fires when the state says; whoever wants no reminders has none."""
+        if not hasattr(self, "state") or not self.inbox:
+            return
+        timer = self.timers.get(("nudge", "nudge"))
+        wants = self.state.consents.get("nudges") and not self.state.quiet
+        if timer is not None:
+            assert timer.due == self.state.nudge_at
+            assert wants
+            assert not self.state.stopped
 
     @invariant()
     def steps_are_in_order(self) -> None:
