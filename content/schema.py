@@ -545,7 +545,7 @@ class Campaign(Record):
 
     id: Id
     name: Text
-    topic: Line = ""
+    topic: str = ""
     purpose: Literal["mandatory", "due", "review", "encouragement"]
     message: CampaignMessage
     segment: Segment = Segment()
