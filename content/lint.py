@@ -240,11 +240,13 @@ def _nudges(content: Content, files: Files) -> Iterator[Fault]:
     def fault(what: str, *loc: str | int) -> Fault:
         return Fault("nudges.toml", files.line("nudges.toml", loc), what)
 
-    for kind in sorted(set(get_args(Nudge.model_fields["kind"].annotation))):
-        if sum(nudge.kind == kind for nudge in nudges) != 1:
-            yield fault(f"wants one [[nudge]] of kind {kind!r}")
+    kinds = [nudge.kind for nudge in nudges]
+    for kind in sorted({*get_args(Nudge.model_fields["kind"].annotation)} - {*kinds}):
+        yield fault(f"wants a [[nudge]] of kind {kind!r}")
     ids = Counter(text.id for nudge in nudges for text in nudge.texts)
     for at, nudge in enumerate(nudges):
+        if nudge.kind in kinds[:at]:
+            yield fault(f"the kind {nudge.kind!r} is there twice", "nudge", at, "kind")
         if sum(not text.activities for text in nudge.texts) < 2:
             yield fault(f"{nudge.kind}: wants two variants for any activity", "nudge", at, "kind")
         for i, text in enumerate(nudge.texts):

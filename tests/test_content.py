@@ -169,6 +169,38 @@ def not_utf8(planted: Planted) -> None:
     planted.expected.append(("lessons/media.toml", 1, "not UTF-8"))
 
 
+def nudge_of_a_kind_twice(planted: Planted) -> None:
+    planted.break_line("nudges.toml", 'kind = "idle"', 'kind = "back"', "'back' is there twice")
+    planted.expected.append(("nudges.toml", 1, "wants a [[nudge]] of kind 'idle'"))
+
+
+def nudge_id_twice(planted: Planted) -> None:
+    planted.break_line("nudges.toml", '"due-2"', '"overdue-2"', "used twice")
+    lines = (planted.root / "nudges.toml").read_text(encoding="utf-8").splitlines()
+    first = next(i for i, line in enumerate(lines, 1) if '"overdue-2"' in line)
+    planted.expected.append(("nudges.toml", first, "used twice"))
+
+
+def unknown_slot_of_a_nudge(planted: Planted) -> None:
+    planted.break_line("nudges.toml", "{next}", "{area}", "idle-1: fills in", after='"idle-1"')
+
+
+def too_few_wordings(planted: Planted) -> None:
+    only = 'id = "review-2"\nactivities = ["review"]'
+    planted.break_line("nudges.toml", 'id = "review-2"', only, "two variants for any")
+    lines = (planted.root / "nudges.toml").read_text(encoding="utf-8").splitlines()
+    at = next(i for i, line in enumerate(lines, 1) if line == 'kind = "review"')
+    planted.expected[-1] = ("nudges.toml", at, "two variants for any activity")
+
+
+def unknown_zone(planted: Planted) -> None:
+    planted.break_line("nudges.toml", "Asia/Tokyo", "Asia/Osaka", "'Asia/Osaka'")
+
+
+def time_after_work(planted: Planted) -> None:
+    planted.break_line("nudges.toml", 'time = "10:00"', 'time = "12:00"', "not in working hours")
+
+
 FAULTS: list[Callable[[Planted], None]] = [
     duplicate_id,
     two_right_options,
@@ -187,6 +219,12 @@ FAULTS: list[Callable[[Planted], None]] = [
     unreserved_word,
     button_that_is_not_there,
     not_utf8,
+    too_few_wordings,
+    nudge_of_a_kind_twice,
+    nudge_id_twice,
+    unknown_slot_of_a_nudge,
+    unknown_zone,
+    time_after_work,
 ]
 
 
