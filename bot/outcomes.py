@@ -13,7 +13,10 @@ from msgspec.structs import replace
 
 from storage.wire import Outcome, Row
 
-Way = Literal["line_reply", "line_push", "telegram", "fetch"]
+Way = Literal["line_reply", "line_push", "line_multicast", "telegram", "fetch"]
+KEYED: tuple[Way, ...] = ("line_push", "line_multicast")
+"""Ways on which LINE recognises a repeat by its retry key."""
+LINE: tuple[Way, ...] = ("line_reply", *KEYED)
 
 BACKOFF_CAP = 300.0
 FETCH_TRIES = 12
@@ -103,7 +106,7 @@ def _unknown(way: Way, row: Row, now: datetime, reason: str) -> Outcome:
     match way:
         case "fetch":  # reading twice does no harm
             return Outcome("failed", reason) if row.attempts >= FETCH_TRIES else _again(row, reason)
-        case "line_push":
+        case "line_push" | "line_multicast":
             return again if row.attempts < RETRY_KEY_TRIES else uncertain
         case "line_reply":
             return again if _alive(row, now, again.wait) else uncertain
@@ -123,20 +126,21 @@ def _refused(way: Way, heard: Answered, row: Row) -> Outcome:
         case "fetch":
             halted = _credentials(heard, row) if heard.status == 401 else None
             return halted or Outcome("failed", f"refused_{heard.status}")
-        case "line_reply" | "line_push":
+        case "line_reply" | "line_push" | "line_multicast":
             return _line(way, heard, row)
         case _:
             assert_never(way)
 
 
 def _throttled(way: Way, heard: Answered, row: Row) -> Outcome:
-    if way in ("line_reply", "line_push") and "monthly limit" in heard.text.lower():
+    text = heard.text.lower()
+    if way in LINE and "monthly limit" in text:
         return Outcome("failed", "quota")
     again = _again(row, "throttled", heard.wait)
     if way == "telegram":
-        # a chat is throttled for talking too much, which only a conversation does
-        everyone = heard.everyone or row.lane != "reply"
-        return replace(again, freeze=heard.wait or again.wait) if everyone else again
+        return replace(again, freeze=heard.wait or again.wait) if heard.everyone else again
+    if way == "line_push" and "user" in text:
+        return again  # too many messages to this one: nobody else need wait
     return replace(again, freeze=max(heard.wait, LINE_PAUSE))
 
 
@@ -149,7 +153,7 @@ def _credentials(heard: Answered, row: Row) -> Outcome | None:
 
 def _line(way: Way, heard: Answered, row: Row) -> Outcome:
     text = heard.text.lower()
-    if heard.status == 409 and way == "line_push":
+    if heard.status == 409 and way in KEYED:
         return Outcome("accepted", "repeat", platform_id=heard.platform_id)
     if halted := _credentials(heard, row):
         return halted

@@ -16,6 +16,7 @@ ROW = Row(1, KEY, "any", "U1", "reply", Request(), attempts=1, doubtful=False)
 TOKEN = {"reply_token": "token", "token_until": NOW + timedelta(seconds=50)}
 DEAD = {"reply_token": "token", "token_until": NOW}
 RATE = "The API rate limit has been exceeded. Try again later."
+ONE = "Too many messages were sent to the same user."
 MONTHLY = "You have reached your monthly limit."
 USED = "Invalid reply token"
 BLOCKED = "Forbidden: bot was blocked by the user"
@@ -46,6 +47,14 @@ CASES: list[tuple[str, Way, Heard, dict[str, Any], dict[str, Any]]] = [
     # accepted
     ("200", "line_push", Answered(200, platform_id="4"), {}, accepted | {"platform_id": "4"}),
     ("200", "line_reply", Answered(200), TOKEN, accepted),
+    ("200", "line_multicast", Answered(200), {}, accepted),
+    ("refused", "line_multicast", Refused(), {}, retry | {"doubtful": False, "wait": 1.0}),
+    ("409", "line_multicast", Answered(409, platform_id="r"), {"doubtful": True}, accepted),
+    ("400", "line_multicast", Answered(400, "A message is invalid"), {}, failed),
+    ("401", "line_multicast", Answered(401), {}, halt),
+    ("500", "line_multicast", Answered(500), {}, doubtful),
+    ("lost", "line_multicast", Lost(), {}, doubtful),
+    ("lost, at last", "line_multicast", Lost(), {"attempts": 150}, uncertain),
     ("200, once doubtful", "line_reply", Answered(200), TOKEN | {"doubtful": True}, accepted),
     ("200", "telegram", Answered(200, platform_id="9"), {}, accepted | {"platform_id": "9"}),
     ("200", "fetch", Answered(200), {}, accepted),
@@ -64,8 +73,17 @@ CASES: list[tuple[str, Way, Heard, dict[str, Any], dict[str, Any]]] = [
     ("quota", "line_reply", Answered(429, MONTHLY), TOKEN, failed | {"reason": "quota"}),
     ("chat", "telegram", Answered(429, SLOW, 7), {}, retry | {"wait": 7.0, "freeze": 0.0}),
     ("bot", "telegram", Answered(429, SLOW, 7, everyone=True), {}, retry | {"freeze": 7.0}),
-    ("bulk", "telegram", Answered(429, SLOW, 7), {"lane": "campaign"}, retry | {"freeze": 7.0}),
-    ("bulk", "telegram", Answered(429, SLOW, 7), {"lane": "personal"}, retry | {"freeze": 7.0}),
+    ("chat", "telegram", Answered(429, SLOW, 7), {"lane": "campaign"}, retry | {"freeze": 0.0}),
+    ("one user", "line_push", Answered(429, ONE), {}, retry | {"wait": 1.0, "freeze": 0.0}),
+    ("rate", "line_multicast", Answered(429, RATE), {}, retry | {"wait": 1.0, "freeze": 1.0}),
+    ("quota", "line_multicast", Answered(429, MONTHLY), {}, failed | {"reason": "quota"}),
+    (
+        "quota, doubtful",
+        "line_multicast",
+        Answered(429, MONTHLY),
+        {"doubtful": True},
+        uncertain,
+    ),
     ("no word of when", "telegram", Answered(429), {"attempts": 3}, retry | {"wait": 4.0}),
     ("rate", "fetch", Answered(429, RATE), {}, retry),
     # content that is refused

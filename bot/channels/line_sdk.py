@@ -22,6 +22,7 @@ from linebot.v3.messaging import (  # type: ignore[import-untyped]
     FlexText,
     ImageMessage,
     Message,
+    MulticastRequest,
     PostbackAction,
     PushMessageRequest,
     QuickReply,
@@ -66,6 +67,11 @@ class _Push(PushMessageRequest):  # type: ignore[misc]
         return dict(self.dict(by_alias=True, exclude_none=True))
 
 
+class _Multicast(MulticastRequest):  # type: ignore[misc]
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self.dict(by_alias=True, exclude_none=True))
+
+
 class Line:
     """The SDK's clients: one for messages, one for the host that carries pictures."""
 
@@ -97,6 +103,16 @@ class Line:
     def push(self, address: str, key: str, messages: list[Message]) -> Call:
         request = _Push(to=address, messages=messages)
         return self._bounded(self.api.push_message_with_http_info, request, key)
+
+    def multicast(self, addresses: Sequence[str], key: str, messages: list[Message]) -> Call:
+        request = _Multicast(to=list(addresses), messages=messages)
+        return self._bounded(self.api.multicast_with_http_info, request, key)
+
+    def quota(self) -> Call:
+        return self._bounded(self.api.get_message_quota_with_http_info)
+
+    def consumption(self) -> Call:
+        return self._bounded(self.api.get_message_quota_consumption_with_http_info)
 
     def show_loading(self, address: str) -> Call:
         request = ShowLoadingAnimationRequest(chatId=address, loadingSeconds=5)

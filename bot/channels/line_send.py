@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientTimeout
+from msgspec.structs import replace
 
 from bot.channels.session import TIMEOUT
 from bot.errors import SendError
+from bot.limits import Bucket
 from bot.outcomes import Answered, Refused, judge
 from content.schema import Lang, Menu
 from storage.wire import Outcome, Row
@@ -23,6 +25,8 @@ Bounds = tuple[int, int, int, int]
 
 OFFICIAL = "https://api.line.me"
 PHOTO = 10 * 1024 * 1024
+PUSHES, MULTICASTS = 2000.0, 200.0
+"""Requests a second that LINE takes, of each kind."""
 LOADING = 1.0
 """Seconds that the sign of life before a picture may take; it is only a courtesy."""
 
@@ -44,6 +48,7 @@ class LineSender:
         self._public_url = public_url
         self._clock = clock
         self._timeout = timeout
+        self._pushes, self._multicasts = Bucket(PUSHES), Bucket(MULTICASTS)
         self._sdk: Any = None
         self._line: line_sdk.Line
 
@@ -74,15 +79,37 @@ class LineSender:
             call = self._call(row, by_reply)
         except ValueError:  # the SDK checks a request as it is made: nothing has left us
             return Outcome("failed", "invalid")
+        if by_reply:
+            heard, _ = await self._sdk.hear(call)
+            return judge("line_reply", heard, row, self._clock())
+        await self._pushes.turn()
         heard, _ = await self._sdk.hear(call)
-        return judge("line_reply" if by_reply else "line_push", heard, row, self._clock())
+        return replace(judge("line_push", heard, row, self._clock()), pushed=True)
+
+    async def multicast(self, row: Row, to: Sequence[str]) -> Outcome:
+        """The same to many, under the row's key; an error means that nobody was sent to."""
+        try:
+            made = self._sdk.messages(row.request.replies, (), self._public_url)
+            call = self._line.multicast(to, row.key, made)
+        except ValueError:
+            return Outcome("failed", "invalid")
+        await self._multicasts.turn()
+        heard, _ = await self._sdk.hear(call)
+        return replace(judge("line_multicast", heard, row, self._clock()), pushed=True)
+
+    async def quota(self) -> tuple[int | None, int]:
+        """Messages that this month may have (None: any number), and those that it has had."""
+        limit = await self._ask(self._line.quota())
+        used = await self._ask(self._line.consumption())
+        most = limit.value if limit.type == "limited" else None
+        return most, int(used.total_usage)
 
     def _call(self, row: Row, by_reply: bool) -> Awaitable[Any]:
         request = row.request
         made = self._sdk.messages(request.replies, request.pictures, self._public_url)
         if by_reply:
             return self._line.reply(row.reply_token, made)
-        return self._line.push(row.address, row.key, made)
+        return self._line.push(row.address, row.retry_key, made)
 
     async def _show_loading(self, address: str) -> None:
         try:

@@ -2,8 +2,8 @@
 
 import asyncio
 import importlib
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Coroutine
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientTimeout
@@ -13,7 +13,8 @@ from bot.channels.keyboard import keyboard
 from bot.channels.parts import titled
 from bot.channels.session import TIMEOUT
 from bot.errors import SendError
-from bot.outcomes import Answered, Heard, Lost, Way, judge
+from bot.limits import Pace
+from bot.outcomes import Answered, Heard, Lost, Way, backoff, judge
 from content.schema import LANGS, Menu
 from flows.types import Picture, Reply
 from storage.wire import Outcome, Row
@@ -28,8 +29,8 @@ UPDATES = ["message", "callback_query", "my_chat_member"]
 PHOTO = 10 * 1024 * 1024
 POLL = 25
 """Seconds that Telegram keeps a poll open for news."""
-CROWD = 1000
-"""How many throttled chats are remembered."""
+RATE = 30.0
+"""Messages a second that Telegram takes from one bot."""
 
 
 class TelegramSender:
@@ -44,13 +45,14 @@ class TelegramSender:
         draw: Callable[[Picture], bytes],
         base: str = OFFICIAL,
         timeout: ClientTimeout = TIMEOUT,
+        pace: Pace | None = None,
     ) -> None:
         self._token = token
         self._base = base.rstrip("/")
         self._clock = clock
         self._draw = draw
         self._timeout = timeout
-        self._throttled: dict[str, datetime] = {}
+        self._pace = pace or Pace(RATE)
         self._http: Any = None
         self._requests: list[telegram_http.AiohttpRequest] = []
         self._bot: Bot
@@ -72,7 +74,9 @@ class TelegramSender:
 
         1. What nobody asked for and may have arrived is not sent again: Telegram knows no repeat.
         2. A picture that cannot be drawn is left out, its words are sent.
-        3. Telegram is asked once; how that counts is decided by the table.
+        3. It waits for its turn, but not for the end of a window in which Telegram wants to
+           hear nothing: it goes back to the queue.
+        4. Telegram is asked once; how that counts is decided by the table.
         """
         if row.doubtful and row.lane != "reply":
             return Outcome("uncertain", "interrupted", doubtful=True)
@@ -84,12 +88,15 @@ class TelegramSender:
             call = self._call(row, reply, png)
         except ValueError:  # a button or an address that Telegram would refuse
             return Outcome("failed", "invalid")
+        if closed := await self._pace.turn(row.address, answers=row.lane == "reply"):
+            call.close()
+            return Outcome("retry", "throttled", wait=closed)
         heard, message = await self._hear(call)
         if isinstance(heard, Answered) and heard.status == 200:
             heard = Answered(200, platform_id=str(message.message_id))
-        return judge("telegram", self._crowded(row.address, heard), row, self._clock())
+        return judge("telegram", self._crowded(row, heard), row, self._clock())
 
-    def _call(self, row: Row, reply: Reply, png: bytes) -> Awaitable[Any]:
+    def _call(self, row: Row, reply: Reply, png: bytes) -> Coroutine[Any, Any, Any]:
         chat, text = int(row.address), titled(reply)
         buttons = {"reply_markup": keyboard(reply)} if reply.choices else None
         if png:
@@ -106,19 +113,14 @@ class TelegramSender:
         except Exception:  # whatever is wrong with a picture: its words must still go out
             return b""
 
-    def _crowded(self, address: str, heard: Heard) -> Heard:
-        """Telegram does not say whether a chat or the whole bot is too fast; when several chats
-        are told to wait at the same time, it is the bot."""
+    def _crowded(self, row: Row, heard: Heard) -> Heard:
+        """After a 429, leave alone whom Telegram means."""
         if not isinstance(heard, Answered) or heard.status != 429:
             return heard
-        now = self._clock()
-        others = any(until > now for chat, until in self._throttled.items() if chat != address)
-        if len(self._throttled) >= CROWD:
-            self._throttled.clear()
-        self._throttled[address] = now + timedelta(seconds=heard.wait)
-        return replace(heard, everyone=others)
+        wait = heard.wait or backoff(row.attempts)
+        return replace(heard, wait=wait, everyone=self._pace.close(row.address, wait))
 
-    async def _hear(self, call: Awaitable[Any]) -> tuple[Heard, Any]:
+    async def _hear(self, call: Coroutine[Any, Any, Any]) -> tuple[Heard, Any]:
         """How a call ended, and what it brought."""
         try:
             return Answered(200), await call
@@ -187,7 +189,7 @@ class TelegramSender:
         updates: list[dict[str, Any]] = await self._ask(self._requests[1].poll(url, params, POLL))
         return updates
 
-    async def _ask(self, call: Awaitable[Any]) -> Any:
+    async def _ask(self, call: Coroutine[Any, Any, Any]) -> Any:
         """Something that must succeed."""
         heard, data = await self._hear(call)
         if isinstance(heard, Answered) and heard.status == 200:
