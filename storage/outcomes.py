@@ -11,7 +11,6 @@ from sqlalchemy import (
     Connection,
     case,
     func,
-    insert,
     literal,
     or_,
     select,
@@ -170,7 +169,7 @@ def resend(conn: Connection, campaign_id: int, now: datetime, content: Content) 
             ~outbox.c.key.endswith(AGAIN),
             ~select(again.c.id).where(again.c.key == outbox.c.key + AGAIN).exists(),
         )
-        took = conn.execute(insert(outbox).from_select(list(columns), rows)).rowcount
+        took = sendings.insert_from(conn, columns, rows)
         if took and sending.status == "done":
             sendings.turn(conn, sending, "running", now, "resent", cursor=0)
         many += took

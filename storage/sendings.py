@@ -199,10 +199,16 @@ def _write(conn: Connection, sending: Any, now: datetime, content: Content, limi
         who = and_(who, place >= held)
     rows = _rows(spec, sending, said_by(conn, sending), now, content)
     chosen = select(*rows.values()).where(who).order_by(profiles.c.learner_id)
-    sent = conn.execute(insert(outbox).from_select(list(rows), chosen)).rowcount
+    sent = insert_from(conn, rows, chosen)
     values = {"cursor": last, "size": occurrences.c.size + sent}
     conn.execute(update(occurrences).where(occurrences.c.id == sending.id).values(values))
     return int(many)
+
+
+def insert_from(conn: Connection, columns: dict[str, Any], chosen: Any) -> int:
+    """Write outbox rows from a SELECT of these columns; how many."""
+    made = insert(outbox).from_select(list(columns), chosen)
+    return conn.execute(made, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def recipients(spec: Campaign, now: datetime, due: datetime) -> ColumnElement[bool]:
