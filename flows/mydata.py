@@ -54,7 +54,7 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
 def answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
     match answer:
         case Chose("nudges_on" | "nudges_off" as switch):
-            return reminders.switch(state, switch == "nudges_on", content)
+            return reminders.switch(state, switch == "nudges_on", now, content)
         case Chose("reminders"):
             return Turn(state.aside("reminders"))
         case Chose("full_notice"):

@@ -52,7 +52,7 @@ def heard(state: State, when: When, said: Wrote, now: datetime, content: Content
     allowed = state.consents.get("nudges", False)
     match when:
         case Off():
-            return switch(state, False, content) if allowed else _are_off(state, content)
+            return switch(state, False, now, content) if allowed else _are_off(state, content)
         case Pause() if not allowed:
             return _are_off(state, content)
         case Past():
@@ -65,12 +65,21 @@ def heard(state: State, when: When, said: Wrote, now: datetime, content: Content
     return _set(state, when, now, content)
 
 
-def switch(state: State, on: bool, content: Content) -> Turn:
+def switch(state: State, on: bool, now: datetime, content: Content) -> Turn:
     """Switch reminders on or off."""
     consents = {**state.consents, "nudges": on}
     state = replace(state, consents=consents, quiet=False, rests_until=None, once=None)
     fact = Record("consent", {"id": "nudges", "given": on, "notice": state.notice})
-    return Turn(state, (tell(state, content, "nudges_on" if on else "nudges_off"),), (fact,))
+    line = _on(state, now, content) if on else tell(state, content, "nudges_off")
+    return Turn(state, (line,), (fact,))
+
+
+def _on(state: State, now: datetime, content: Content) -> Reply:
+    """Reminders are on; those at times that the learner chose can be foretold."""
+    at, slot = next_slot(state, now, content)
+    if slot != "study" or not wanted(state):
+        return tell(state, content, "nudges_on")
+    return _line(state, "reminders_on", Once(at), content)
 
 
 def _are_off(state: State, content: Content) -> Turn:
@@ -239,7 +248,7 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
         case "zone", _:
             return _chose_zone(state, answer, now, content)
         case _, Chose("nudges_on" | "nudges_off" as on):
-            return switch(state, on == "nudges_on", content)
+            return switch(state, on == "nudges_on", now, content)
         case _, Chose("change_times"):
             return Turn(state.move("days"))
         case _, Chose("change_zone"):
@@ -248,7 +257,8 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
             return _set(state, Pause(now + RESTS[rest]), now, content)
         case _, Chose("wake"):
             awake = replace(state, rests_until=None, once=None)
-            return Turn(awake, (tell(state, content, "nudges_on"),))
+            fact = Record("reminders_set", {"kind": "wake"})
+            return Turn(awake, (_on(awake, now, content),), (fact,))
         case _:
             return Turn(state.back())
 

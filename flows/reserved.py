@@ -71,7 +71,7 @@ def _obeyed(state: State, word: str, now: datetime, content: Content) -> Turn:
 def standing(state: State, choice: str, now: datetime, content: Content) -> Turn:
     """A button that is good at any time, beside those that are reserved words."""
     if choice in ("nudges_on", "nudges_off"):
-        return reminders.switch(state, choice == "nudges_on", content)
+        return reminders.switch(state, choice == "nudges_on", now, content)
     if pressed := campaigns.press(choice, content):
         return _campaign(state, pressed, now, content)
     return nudges.confirmed(state, choice, content)

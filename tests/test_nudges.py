@@ -26,6 +26,7 @@ from flows.types import (
     AnyEvent,
     CancelTimers,
     Fired,
+    Found,
     Json,
     Pressed,
     Quizzed,
@@ -40,7 +41,7 @@ from flows.types import (
     Times,
     Turn,
 )
-from storage import timers, turns
+from storage import looks, roster, timers, turns
 from storage.database import Database
 from storage.models import outbox
 from storage.models import timers as timers_table
@@ -289,6 +290,25 @@ def test_a_post_abroad_comes_with_its_clock() -> None:
     assert one.state.zone == "Asia/Tokyo"
     assert one.timer
     assert local(one.timer.due).hour == 7
+
+
+def test_the_roster_tells_the_clock_of_a_post(db: Database) -> None:
+    """Whoever links to their entry has its clock at once; an entry without one changes nothing."""
+    with db.write() as conn:
+        unit = roster.add_unit(conn, "สถานเอกอัครราชทูต", None)
+        made = roster.add_person(
+            conn, hr_id="X1", name="สมหญิง แสงทอง", unit_id=unit, zone="Europe/Paris"
+        )
+        person = looks.person(conn, made)
+    one = life("planned", person=None)
+    one.take(Found("claim", {"person": person}))
+
+    assert one.state.zone == "Europe/Paris"
+    assert one.timer
+    assert local(one.timer.due, "Europe/Paris").hour == 9
+
+    one.take(Found("claim", {"person": {**person, "zone": ""}}))
+    assert one.state.zone == "Europe/Paris"
 
 
 def test_every_place_is_understood() -> None:
