@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from msgspec import to_builtins
 
+from bot.desk import Desk
 from flows.types import Pressed, Said, Started
 from storage import outbox, parked, roster
 from storage.database import ConfigError
@@ -119,6 +120,11 @@ class Control:
         return await self._app.dispatcher.run(
             lambda conn, now: parked.end(conn, parked_id, "discarded", now)
         )
+
+    # --- campaigns -----------------------------------------------------------------------
+
+    async def do_campaign(self, do: str, args: dict[str, Any]) -> Any:
+        return await Desk(self._app).ask(do, args)
 
 
 class Remote:

@@ -42,21 +42,23 @@ def find(conn: Connection, campaign_id: int, *, lock: bool = False) -> Any:
 
 
 def listing(conn: Connection) -> Sequence[Any]:
-    """All campaigns, the newest first: how often each was sent, to how many, and how the
-    sending that is under way stands."""
+    """All campaigns, the newest first: how often each was sent, to how many, how the sending
+    that is under way stands, and when one that waits is due."""
     open_ = occurrences.c.status.in_(sendings.OPEN)
+    waits = occurrences.c.status == "waiting"
     sent = (
         select(
             occurrences.c.campaign_id,
             func.count().label("times"),
             func.sum(occurrences.c.size).label("size"),
             func.max(occurrences.c.status).filter(open_).label("under_way"),
+            func.min(occurrences.c.due).filter(waits).label("waiting"),
         )
         .group_by(occurrences.c.campaign_id)
         .subquery()
     )
     return conn.execute(
-        select(campaigns, sent.c.times, sent.c.size, sent.c.under_way)
+        select(campaigns, sent.c.times, sent.c.size, sent.c.under_way, sent.c.waiting)
         .join(sent, sent.c.campaign_id == campaigns.c.id, isouter=True)
         .order_by(campaigns.c.id.desc())
     ).all()
@@ -224,6 +226,12 @@ def _end(conn: Connection, now: datetime) -> None:
     for campaign_id in conn.execute(over.with_for_update(skip_locked=True)).scalars().all():
         _set(conn, campaign_id, status="done")
         note(conn, campaign_id, "ended", now)
+
+
+def progress(conn: Connection, campaign_id: int) -> int:
+    """How many rows of a campaign are written."""
+    size = select(func.sum(occurrences.c.size)).where(occurrences.c.campaign_id == campaign_id)
+    return conn.execute(size).scalar() or 0
 
 
 def coming(

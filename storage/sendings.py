@@ -145,8 +145,6 @@ def start(conn: Connection, now: datetime, late: timedelta) -> int:
 def expand(conn: Connection, now: datetime, content: Content, limit: int = CHUNK) -> int:
     """One step of what is to be done for sendings, oldest first: write rows, open the rows of a
     wave, end the rows of what was cancelled. How many rows it took, 0 when nothing is left."""
-    if conn.dialect.name == "postgresql":  # what a crash takes back, it takes back as a whole
-        conn.exec_driver_sql("set local synchronous_commit = off")
     for status, step in (
         ("expanding", _write),
         ("running", _open_wave),
