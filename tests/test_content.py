@@ -299,6 +299,9 @@ BUILT = {
         *("empty", "label_long", "text_long", "brackets", "unknown", "never_both", "shares"),
         *("holdout_mandatory", "no_schedule", "past", "never", "not_hours", "time_unclear"),
         *("deadline_short", "deadline_before", "unit", "nobody", "slot_nobody", "quota", "shape"),
+        *("no_campaign", "no_template", "no_person", "no_officer", "own_author", "hash_other"),
+        *("moved", "moved_same", "time_gone", "not_paused", "nothing_held", "nothing_uncertain"),
+        *(f"status_{status}" for status in ("draft", "checked", "approved", "done", "cancelled")),
     },
     "apply_line_": {"where", "whom", "changed", "proof", "share", "confirm"},
 }
