@@ -298,7 +298,7 @@ def check_moments(
 
 
 def permitted(here: datetime, chosen: bool) -> bool:
-    hours, off = _hours(), _days_off()
+    hours, off = _hours(), days_off()
     if here.date() in off or (here.weekday() >= 5 and not chosen):
         return False
     clock = f"{here:%H:%M:%S}"
@@ -312,7 +312,7 @@ def _hours() -> dict[str, list[list[str]]]:
 
 
 @cache
-def _days_off() -> frozenset[date]:
+def days_off() -> frozenset[date]:
     found: set[date] = set()
     for path in (CONTENT / "calendar").glob("*.toml"):
         year = tomllib.loads(path.read_text(encoding="utf-8"))

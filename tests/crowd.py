@@ -147,3 +147,27 @@ def campaign(
 def _officer(conn: Connection) -> Any:
     officers(conn)
     return conn.execute(persons.select().limit(1)).one()
+
+
+def approved(
+    conn: Connection,
+    said: str,
+    due: datetime,
+    purpose: str = "mandatory",
+    hours: int = 24,
+    **more: Any,
+) -> int:
+    """A campaign that goes out at `due`, and then once a month; the ticker does the rest."""
+    by = conn.execute(persons.select().limit(1)).first() or _officer(conn)
+    monthly = {"every": "month", "day_of_month": 1, "time": "09:00"}
+    spec = written(said, purpose, hours, **{"schedule": monthly, **more})
+    row = {
+        "name": said,
+        "spec": spec.model_dump_json(by_alias=True),
+        "status": "approved",
+        "author_id": by.id,
+        "created_at": due,
+        "next_due": due,
+    }
+    made: int = conn.execute(insert(campaigns).values(row).returning(campaigns.c.id)).scalar_one()
+    return made

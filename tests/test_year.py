@@ -2,11 +2,15 @@
 wrong moment, too often, or against their will."""
 
 import time
+from pathlib import Path
 
 import pytest
 
 from content.schema import Content
+from flows.gate import GO
+from storage import admission, bulk
 from storage.database import Database
+from tests.running import ready
 from tests.year import Year
 
 
@@ -24,7 +28,22 @@ def _go(year: Year, capsys: pytest.CaptureFixture[str]) -> None:
 def test_some_months_of_a_few_people(
     db: Database, content: Content, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _go(Year(db, content, people=24, days=100), capsys)
+    _go(Year(db, content, people=20, days=90), capsys)
+
+
+def test_a_gate_that_stands_open_is_noticed(
+    tmp_path: Path, content: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (admission, bulk):
+        monkeypatch.setattr(module, "judge", lambda *_: GO)
+    db = Database(ready(tmp_path))
+    year = Year(db, content, people=10, days=25)
+    year.go()
+    report = year.check()
+    db.close()
+
+    assert report.violations["outside permitted hours"]
+    assert report.violations["more than one a day"]
 
 
 @pytest.mark.soak

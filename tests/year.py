@@ -7,7 +7,7 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,19 +17,31 @@ from sqlalchemy import Connection, event, func, select
 
 from bot.app import pack
 from bot.outcomes import Answered, Heard, Lost, Refused, judge
-from content.schema import Content
+from content.schema import Content, Schedule
 from flows.reasons import wanted
+from flows.schedule import next_times
 from flows.types import AnyEvent, Left, Pressed, Said, Started
-from storage import outbox, timers, turns
+from storage import bulk, campaigns, outbox, parcels, quota, timers, turns
 from storage.database import Database
 from storage.gathered import decode_state
-from storage.models import OPEN, inbox, learners, profiles
+from storage.models import OPEN, facts, inbox, learners, occurrences, profiles
+from storage.models import campaigns as planned
 from storage.models import outbox as rows_table
 from storage.models import timers as timers_table
 from storage.outbox import Ended
+from storage.parcels import Parcel
 from storage.wire import Incoming, Outcome, Row
-from tests.checker import Delivery, Report, check_moments, check_rows, check_wishes, database, match
-from tests.crowd import Learner, address, settle
+from tests.checker import (
+    Delivery,
+    Report,
+    check_moments,
+    check_rows,
+    check_wishes,
+    database,
+    days_off,
+    match,
+)
+from tests.crowd import Learner, address, approved, settle
 from tests.people import GIVEN
 
 BANGKOK = ZoneInfo("Asia/Bangkok")
@@ -39,7 +51,15 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 ZONES = ("",) * 16 + ("Europe/Berlin", "America/New_York", "Asia/Tokyo", "Australia/Canberra")
 STAGES = ("claimed", "placed", "measured", "planned", "learned", "passed", "applied", "reviewed")
 TOKEN_LIFE = timedelta(seconds=50)
+CAMPAIGNS: list[tuple[str, str, int, dict[str, Any]]] = [
+    ("law", "mandatory", 24 * 14, {"every": "month", "day_of_month": 1, "time": "10:00"}),
+    ("dates", "due", 72, {"every": "week", "days": ["tue"], "time": "09:30"}),
+    ("again", "review", 24, {"every": "week", "days": ["thu"], "time": "14:00"}),
+    ("cheer", "encouragement", 8, {"every": "week", "days": ["mon", "fri"], "time": "10:00"}),
+]
+"""Name, purpose, hours until the deadline, when."""
 MONTHLY = "You have reached your monthly limit."
+SAFETY = 0.1
 SETTLING = 14 * DAY
 """What was written in the last days of the year may still be under way."""
 
@@ -111,6 +131,18 @@ class Platform:
             return Outcome("retry", "lost", doubtful=True)
         return judge("telegram", Lost("lost"), row, now)
 
+    def ship(self, parcel: Parcel, now: datetime, true: datetime) -> Outcome:
+        if not parcel.row.chunk:
+            return self.send(parcel.row, now, true)
+        rows = [replace(parcel.row, address=to) for to in parcel.to]
+        heard = self.push(rows, parcel.row.chunk, now, true)
+        return judge("line_multicast", heard, parcel.row, now)
+
+    def lost_campaign(self) -> Outcome:
+        if self.name == "line":
+            return Outcome("retry", "lost", doubtful=True)
+        return Outcome("uncertain", "interrupted", doubtful=True)
+
     def _reply(self, row: Row, now: datetime) -> Heard:
         if mood := self._mood():
             return mood
@@ -173,6 +205,7 @@ _NEXT = select(
     .where(OPEN, rows_table.c.status == "queued")
     .scalar_subquery(),
     select(func.min(rows_table.c.lease_until)).where(OPEN).scalar_subquery(),
+    select(func.min(planned.c.next_due)).where(planned.c.status == "approved").scalar_subquery(),
 )
 
 
@@ -184,6 +217,7 @@ class Service:
     ) -> None:
         self.db, self.content, self.platforms, self._year = db, content, platforms, year
         self.fired: Counter[str] = Counter()
+        self.terms = bulk.Terms(content, (), SAFETY)
         self.dies = False
         """It ends after the next request, before that is noted."""
 
@@ -212,11 +246,44 @@ class Service:
         outcome = self.platforms[row.channel].send(row, now, self._year.true)
         return Ended(row, outcome)
 
+    def send_campaigns(self, platform: Platform, now: datetime) -> None:
+        """Rows by the thousand; a multicast that may have arrived is repeated as it was."""
+        name, after = platform.name, bulk.START
+        lost = self._read(lambda conn: bulk.abandoned(conn, name, now, 2000))
+        if lost:
+            with self.db.write() as conn:
+                bulk.recover(conn, lost, platform.lost_campaign(), now)
+        while True:
+            found = self._read(lambda conn, at=after: bulk.find(conn, name, now, at, 2000))
+            after = found.last
+            if not found.ids and not found.chunks:
+                return
+            with self.db.write() as conn:
+                claimed = [bulk.claim(conn, name, found.ids, now, self.terms)]
+                claimed += [
+                    bulk.again(conn, name, chunk, due, now, self.terms)
+                    for chunk, due in found.chunks.items()
+                ]
+            self._ship(platform, [p for each in claimed for p in each.parcels], now)
+
+    def _ship(self, platform: Platform, shipped: Sequence[Parcel], now: datetime) -> None:
+        ended = [(p, platform.ship(p, now, self._year.true)) for p in shipped]
+        if self.dies:
+            self.dies = False
+            return
+        many = [(p, outcome) for p, outcome in ended if p.row.chunk]
+        alone = [Ended(p.row, outcome) for p, outcome in ended if not p.row.chunk]
+        with self.db.write() as conn:
+            parcels.finish(conn, many, now, self.content)
+            if alone:
+                outbox.finish(conn, alone, now)
+
     def tick(self, now: datetime) -> None:
         """As the scheduler does every second, for as long as it finds something to do."""
         while batch := self._read(lambda conn: timers.due(conn, now)):
             self.fired.update(incoming.event_id for incoming in batch)
             self.take(batch, now)
+        self._expand(now)
         for name, platform in self.platforms.items():
             lost = self._read(lambda conn, name=name: outbox.abandoned(conn, name, now))
             ended = [Ended(row, platform.lost(row, now)) for row in lost]
@@ -224,10 +291,18 @@ class Service:
                 with self.db.write() as conn:
                     outbox.finish(conn, ended, now)
             self.send(self._read(lambda conn, name=name: outbox.due(conn, name, now)), now)
+            self.send_campaigns(platform, now)
         late = self._read(lambda conn: outbox.overdue(conn, now))
         if late:
             with self.db.write() as conn:
                 outbox.expire(conn, late, now)
+
+    def _expand(self, now: datetime) -> None:
+        more = 1
+        while more:
+            with self.db.write() as conn:
+                more = campaigns.fire(conn, now, self.content)
+                more += campaigns.expand(conn, now, self.content)
 
     def start(self, now: datetime) -> None:
         """After an outage: what was under way is lost."""
@@ -330,6 +405,7 @@ class Year:
     # --- time passes ---------------------------------------------------------------------
 
     def go(self) -> None:
+        self._approve()
         for person in self.people:
             self._plan(person, "learn", self.dice.uniform(0, 3))
             self._plan(person, "anything", self.dice.uniform(3, 30))
@@ -341,6 +417,13 @@ class Year:
         while self.true < self.end:
             self.true = min(self._next(), self.end)
             self._turn_of_events()
+
+    def _approve(self) -> None:
+        """Campaigns of every purpose, which come round again and again."""
+        with self.db.write() as conn:
+            for name, purpose, hours, schedule in CAMPAIGNS:
+                due = next_times(Schedule.model_validate(schedule), START, self.content, 1)[0]
+                approved(conn, f"[#{name}]", due, purpose, hours, schedule=schedule)
 
     def _next(self) -> datetime:
         """When something happens next, a minute from now at the earliest."""
@@ -361,9 +444,26 @@ class Year:
                 self._does(person, what, down)
             elif what == "trouble":
                 self._crash(down)
+            elif not down:
+                self._morning()
         if not down and self.service.has_work(self.now):
             self.service.tick(self.now)
         self._react()
+
+    def _morning(self) -> None:
+        """LINE's count is asked for, the month is planned, and somebody of HR looks at what came
+        too late: it is sent all the same, or left out."""
+        line = self.service.platforms["line"]
+        month = f"{self.true.astimezone(BANGKOK):%Y-%m}"
+        with self.db.write() as conn:
+            quota.store(conn, line.quota, line.billed[month], self.now)
+            ahead = quota.forecast(conn, self.now, self.content)
+            self.service.terms = bulk.Terms(self.content, ahead, SAFETY)
+            held = select(occurrences.c.campaign_id).where(occurrences.c.status == "held")
+            for number in sorted(set(conn.execute(held).scalars())):
+                decide = campaigns.release if self.dice.random() < 0.5 else campaigns.skip
+                decide(conn, number, self.now)
+        self.service.tick(self.now)
 
     def _crash(self, down: bool) -> None:
         """Whenever trouble begins or is over the service is started anew, and what it was doing
@@ -484,10 +584,24 @@ class Year:
         report.hold("a wish without effect", self.faults)
         self._check_quota(report)
         self._check_mandatory(report, rows)
+        self._check_sendings(report)
         self._check_timers(report)
+        self._count(report, rows)
         report.count("events of people", self.events)
         report.count("wishes noted", len(self.log))
         return report
+
+    def _count(self, report: Report, rows: list[dict[str, Any]]) -> None:
+        """What shows that the run was no idle one."""
+        arrived = Counter(row["purpose"] for row in rows if row["status"] == "accepted")
+        for purpose, many in arrived.items():
+            report.count(f"accepted, {purpose}", many)
+        report.count("of them rode on a reply", sum(row["reason"] == "rode" for row in rows))
+        kinds = ("nudged", "nudge_skipped", "nudges_paused")
+        query = select(facts.c.kind, func.count()).where(facts.c.kind.in_(kinds))
+        with self.db.read() as conn:
+            for kind, many in conn.execute(query.group_by(facts.c.kind)):
+                report.count(kind.replace("_", " "), many)
 
     def _check_quota(self, report: Report) -> None:
         line = self.service.platforms["line"]
@@ -508,6 +622,25 @@ class Year:
         )
         report.hold("mandatory, and dropped", dropped)
 
+    def _check_sendings(self, report: Report) -> None:
+        """Each time came round once, and ended: sent, or left out for a reason."""
+        days = [START.astimezone(BANGKOK).date() + DAY * n for n in range(self.days - 1)]
+        settled = self.end - SETTLING
+        wanted = {(name, when) for name, when in _times(days) if START < when < settled}
+        found = select(
+            planned.c.name, occurrences.c.due, occurrences.c.status, occurrences.c.reason
+        )
+        with self.db.read() as conn:
+            rows = conn.execute(found.join_from(occurrences, planned)).all()
+        seen = Counter((name.strip("[#]"), due) for name, due, _, _ in rows)
+        report.count("sendings", len(rows))
+        for _, _, status, reason in rows:
+            report.count(f"of them {status} {reason}".rstrip(), 1)
+        report.hold("sendings that did not begin", map(str, wanted - seen.keys()))
+        report.hold("sendings twice", (str(one) for one, n in seen.items() if n > 1))
+        open_ = (str(r) for r in rows if r.due < settled and r.status not in ("done", "skipped"))
+        report.hold("sendings that did not end", open_)
+
     def _check_timers(self, report: Report) -> None:
         """Each timer fired once, none is overdue, and whoever wants nudges has a next one."""
         with self.db.read() as conn:
@@ -522,3 +655,17 @@ class Year:
         report.hold("timers overdue", (str(row.id) for row in late))
         idle = (n for n, state in states if wanted(decode_state(state)) and n not in waits)
         report.hold("wants nudges, and has no timer", map(str, idle))
+
+
+def _times(days: Sequence[date]) -> Iterator[tuple[str, datetime]]:
+    """When each campaign comes round: on a working day, or on the next one."""
+    names = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    for name, _, _, schedule in CAMPAIGNS:
+        clock = time.fromisoformat(schedule["time"])
+        weekdays, number = schedule.get("days", ()), schedule.get("day_of_month")
+        for day in days:
+            if names[day.weekday()] in weekdays or day.day == number:
+                shown = day
+                while shown.weekday() >= 5 or shown in days_off():
+                    shown += DAY
+                yield name, datetime.combine(shown, clock, BANGKOK).astimezone(UTC)
