@@ -24,6 +24,7 @@ from bot.config import Settings
 from bot.control import Control
 from bot.dispatch import Dispatcher
 from bot.headers import SecurityHeaders
+from bot.limits import Pace
 from bot.polling import poll
 from bot.render.certificate import pdf
 from bot.render.pictures import draw
@@ -88,7 +89,8 @@ class App:
         self.line_id, self.telegram_id = "", settings.telegram_token.partition(":")[0]
         self.line = self._line()
         self.telegram = self._telegram()
-        self.sender = Sender(self.db, self._channels(), self.content, self.var / "photos", clock)
+        photos, safety = self.var / "photos", settings.line_safety
+        self.sender = Sender(self.db, self._channels(), self.content, photos, clock, safety)
         self.chats = WebChats(self)
         self.dispatcher = Dispatcher(self.db, self.content, pack, clock, self._queued)
         self.edge = web.Edge(self)
@@ -121,6 +123,7 @@ class App:
             clock=self.clock,
             draw=draw,
             base=self.settings.telegram_base,
+            pace=Pace(self.settings.telegram_rate),
         )
 
     def _channels(self) -> dict[str, Channel]:

@@ -29,12 +29,15 @@ class Settings(BaseSettings):
     line_secret: str = Field("", validation_alias="LINE_CHANNEL_SECRET")
     line_token: str = Field("", validation_alias="LINE_CHANNEL_ACCESS_TOKEN")
     line_base: str = Field("https://api.line.me", validation_alias="LINE_API_BASE")
+    line_safety: float = Field(0.1, ge=0, le=0.9, validation_alias="LINE_QUOTA_SAFETY")
     telegram_token: str = Field("", validation_alias="TELEGRAM_BOT_TOKEN")
     telegram_secret: str = Field("", validation_alias="TELEGRAM_WEBHOOK_SECRET")
     telegram_base: str = Field("https://api.telegram.org", validation_alias="TELEGRAM_API_BASE")
     telegram_mode: Literal["polling", "webhook"] = Field(
         "polling", validation_alias="TELEGRAM_MODE"
     )
+
+    telegram_rate: float = Field(30.0, ge=1, le=100_000, validation_alias="TELEGRAM_RATE")
 
     @field_validator("timezone")
     @classmethod

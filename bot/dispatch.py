@@ -85,6 +85,11 @@ class Dispatcher:
     def alive(self) -> bool:
         return self._feeding is not None and not self._feeding.done()
 
+    @property
+    def busy(self) -> bool:
+        """Somebody waits to be answered."""
+        return any(item.events for item in tuple(self._waiting))
+
     async def submit(self, events: Sequence[Incoming]) -> None:
         """Take the turns of these events; return once all are on disk. Very many are taken in
         several transactions, so that nobody waits behind all of them."""

@@ -4,7 +4,14 @@ windows in which a platform wants to hear nothing."""
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
+import structlog
+
+from bot import metrics
+from storage.wire import Outcome
+
+log = structlog.get_logger()
 Clock = Callable[[], float]
 
 TOP = 0.05
@@ -101,3 +108,26 @@ class Pace:
         if len(self._sent) > CROWD:
             self._sent = {k: v for k, v in self._sent.items() if now - v[0] < LATELY}
             self._closed = {k: until for k, until in self._closed.items() if until > now}
+
+
+class Halts:
+    """Channels that must be left alone for a time, by the clock of the service."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._until: dict[str, datetime] = {}
+
+    def left(self, channel: str) -> float:
+        """Seconds for which nothing may leave."""
+        until = self._until.get(channel)
+        return max(0.0, (until - self._clock()).total_seconds()) if until else 0.0
+
+    def heed(self, channel: str, outcome: Outcome) -> None:
+        """Stop a channel whose platform says so."""
+        metrics.HALTED.labels(channel).set(int(outcome.halt))
+        seconds = max(outcome.freeze, outcome.wait if outcome.halt else 0.0)
+        if outcome.halt:
+            log.error("channel halted: its credentials are refused", channel=channel)
+        if seconds:
+            self._until[channel] = self._clock() + timedelta(seconds=seconds)
+            metrics.THROTTLED.labels(channel).inc(seconds)

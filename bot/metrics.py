@@ -15,3 +15,13 @@ ACK = Histogram(
 SENDS = Counter("kaona_sends_total", "Attempts to send, by how they ended", ["channel", "status"])
 HALTED = Gauge("kaona_channel_halted", "1 while a platform refuses our credentials", ["channel"])
 TICK = Gauge("kaona_tick_timestamp_seconds", "When the scheduler last ticked")
+THROTTLED = Counter(
+    "kaona_throttled_seconds_total", "Seconds that a platform wanted to hear nothing", ["channel"]
+)
+OLDEST = Gauge(
+    "kaona_queued_oldest_seconds", "How long the oldest row that is due has waited", ["lane"]
+)
+HELD = Gauge("kaona_held_rows", "Rows that wait for a free reply to ride on")
+LEASE = Gauge("kaona_lease_held", "1 while this process may send on the channel", ["channel"])
+QUOTA_LEFT = Gauge("kaona_quota_left", "LINE messages left this month, by our count; -1: no limit")
+QUOTA_DIFFERENCE = Gauge("kaona_quota_difference", "Our count of LINE messages less the platform's")

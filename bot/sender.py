@@ -15,11 +15,17 @@ import structlog
 from sqlalchemy import Connection
 
 from bot import metrics
+from bot.budget import Budget
+from bot.bulk import CALL_LIMIT, Bulk
 from bot.dispatch import Dispatcher, Unavailable
+from bot.leasing import Leases
+from bot.limits import Halts
 from content.schema import Content
-from storage import outbox, privacy
+from flows.types import Purpose
+from storage import outbox, privacy, quota
 from storage.database import Database
 from storage.outbox import Ended
+from storage.quota import Terms
 from storage.wire import Outcome, Row
 
 log = structlog.get_logger()
@@ -35,8 +41,8 @@ OVERTAKING = 2.0
 sweep to find it again."""
 ORPHANED = 3600.0
 """Seconds that a photo may wait for the turn that speaks of it."""
-CALL_LIMIT = 20.0
-"""Seconds after which an attempt counts as lost, whatever the platform's library does."""
+SAFETY = 0.1
+"""Share of a month's LINE messages that is kept for what must be said."""
 
 
 class Channel(Protocol):
@@ -60,10 +66,15 @@ class Sender:
         content: Content,
         photos: Path,
         clock: Callable[[], datetime],
+        safety: float = SAFETY,
     ) -> None:
         self._db = db
         self._channels = channels
         self._content = content
+        self._halts = Halts(clock)
+        self._leases = Leases(() if db.sqlite else channels, clock)
+        self._budget = Budget(db, channels.get("line"), content, clock, safety)
+        self.bulk = Bulk(db, channels, clock, self._halts, self._leases, self._budget)
         self._photos = photos
         self._clock = clock
         self._dispatcher: Dispatcher
@@ -76,7 +87,6 @@ class Sender:
         """By address: claimed rows, and when they were claimed."""
         self._first: dict[tuple[str, str], tuple[str, datetime]] = {}
         """By address: the row that must go before all others, and until when they wait for it."""
-        self._frozen: dict[str, datetime] = {}
         self._claim_due, self._note_due = asyncio.Event(), asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
@@ -85,8 +95,12 @@ class Sender:
 
     def start(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
+        self._leases.start(dispatcher)
+        self._budget.start(dispatcher)
+        self.bulk.start(dispatcher)
         self._loops = [
             asyncio.create_task(self._forever(self._claim_due, self._claim)),
+            asyncio.create_task(self._leases.keep()),
             asyncio.create_task(self._forever(self._note_due, self._note)),
         ]
 
@@ -96,20 +110,38 @@ class Sender:
         self._stopping = True
         async with self._claiming:  # what is being claimed now would count as tried
             self._loops[0].cancel()
+        stopping = asyncio.create_task(self.bulk.stop(patience))
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=patience)
-        self._loops[1].cancel()
+        await stopping
+        for loop in self._loops:
+            loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         with contextlib.suppress(Unavailable):
             await self._note()
+            await self._leases.release()
 
     @property
     def alive(self) -> bool:
-        return bool(self._loops) and not any(loop.done() for loop in self._loops)
+        return (
+            bool(self._loops) and not any(map(asyncio.Task.done, self._loops)) and (self.bulk.alive)
+        )
+
+    @property
+    def busy(self) -> bool:
+        """Something is under way."""
+        return bool(self._known) or self.bulk.busy
 
     def queued(self, rows: list[Row]) -> None:
-        """Rows that were just committed, or that a sweep found."""
-        mine = [r for r in rows if r.channel in self._channels and r.key not in self._known]
+        """Rows that were just committed, or that a sweep found. Those of a channel that another
+        process sends on are found by its sweeps."""
+        mine = [
+            r
+            for r in rows
+            if r.channel in self._channels
+            and r.key not in self._known
+            and self._leases.held(r.channel)
+        ]
         self._known.update(row.key for row in mine)
         for row in mine:
             self._waiting[row.channel].append(row)
@@ -154,7 +186,7 @@ class Sender:
 
     def _waits(self, row: Row, now: datetime) -> bool:
         """Behind a request that must wait, all wait: order is part of the message."""
-        if now < self._frozen.get(row.channel, now):
+        if self._halts.left(row.channel):
             return True
         to = (row.channel, row.address)
         first, until = self._first.get(to, (row.key, now))
@@ -167,11 +199,13 @@ class Sender:
         now = self._clock()
         self._in_hand[name] += len(rows)
         try:
-            got = await self._dispatcher.run(partial(self._claimed, [row.key for row in rows]))
+            job = partial(self._claimed, name, [row.key for row in rows], self._budget.terms())
+            got, taken = await self._dispatcher.run(job)
         except BaseException:
             self._in_hand[name] -= len(rows)
             self._waiting[name].extendleft(reversed(rows))
             raise
+        self._budget.spent(taken)
         for row in rows:
             if row.key in got:
                 self._line_up(row, now)
@@ -179,8 +213,17 @@ class Sender:
                 self._in_hand[name] -= 1
                 self._known.discard(row.key)
 
-    def _claimed(self, keys: list[str], conn: Connection, now: datetime) -> set[str]:
-        return outbox.claim(conn, keys, now, self._content)
+    def _claimed(
+        self, name: str, keys: list[str], terms: Terms, conn: Connection, now: datetime
+    ) -> tuple[set[str], dict[Purpose, int]]:
+        """The keys that may go, and what they cost."""
+        if not self._leases.verify(conn, name, now):
+            return set(), {}
+        got = outbox.claim(conn, keys, now, self._content)
+        if name != quota.LINE:
+            return got, {}
+        short, taken = quota.charge(conn, got, now, terms)
+        return got - short, taken
 
     def _line_up(self, row: Row, claimed: datetime) -> None:
         """Requests to one address leave one after another."""
@@ -227,27 +270,19 @@ class Sender:
             # a bug or a hung library: what left us is not known
             log.error("send failed", channel=row.channel, error=type(error).__name__)
             return channel.lost(row, self._clock()), ""
-        self._heed(row, outcome)
+        self._halts.heed(row.channel, outcome)
+        if outcome.reason == "quota":
+            self._budget.refused()
         return outcome, file
 
     def _hindered(self, row: Row, claimed: datetime) -> Outcome | None:
         """Why a row must not leave after all, now that its turn has come."""
         now = self._clock()
-        frozen = self._frozen.get(row.channel, now)
-        if now < frozen:
-            return Outcome("retry", "frozen", wait=(frozen - now).total_seconds())
+        if left := self._halts.left(row.channel):
+            return Outcome("retry", "frozen", wait=left)
         if now + timedelta(seconds=CALL_LIMIT) > claimed + outbox.LEASE:
             return Outcome("retry", "late")  # another process might soon take it for abandoned
         return None
-
-    def _heed(self, row: Row, outcome: Outcome) -> None:
-        """Stop a channel whose platform says so."""
-        metrics.HALTED.labels(row.channel).set(int(outcome.halt))
-        seconds = max(outcome.freeze, outcome.wait if outcome.halt else 0.0)
-        if outcome.halt:
-            log.error("channel halted: its credentials are refused", channel=row.channel)
-        if seconds:
-            self._frozen[row.channel] = self._clock() + timedelta(seconds=seconds)
 
     def _keep(self, row: Row, data: bytes) -> str:
         """The file's name; the web chat's photos are on disk already, under their reference."""
@@ -267,18 +302,22 @@ class Sender:
         while self._ended:
             ended = [self._ended.popleft() for _ in range(min(NOTES, len(self._ended)))]
             try:
-                await self._dispatcher.run(partial(_finish, ended))
+                await self._dispatcher.run(partial(self._finish, ended))
             except BaseException:
                 self._ended.extendleft(reversed(ended))
                 raise
             self._known.difference_update(one.row.key for one in ended)
 
+    def _finish(self, ended: list[Ended], conn: Connection, now: datetime) -> None:
+        quota.finish(conn, ended, now, self._content)
+
     # --- sweeping ------------------------------------------------------------------------
 
     async def sweep(self) -> None:
         """Find what is due and what somebody who died had in hand."""
+        await self._leases.ensure()
         now = self._clock()
-        for name in self._channels:
+        for name in filter(self._leases.held, self._channels):
             found, lost = await asyncio.to_thread(self._look, name, now)
             self.queued(found)
             for row in lost:
@@ -286,21 +325,34 @@ class Sender:
                     self._known.add(row.key)
                     outcome = self._channels[name].lost(row, now)
                     self._end(row, outcome, "")
+        await self.bulk.sweep()
 
     def _look(self, name: str, now: datetime) -> tuple[list[Row], list[Row]]:
         with self._db.read() as conn:
             return outbox.due(conn, name, now), outbox.abandoned(conn, name, now)
 
     async def tidy(self) -> None:
-        """End what is past its deadline; drop photos that belong to nobody (any more)."""
+        """End what is past its deadline; look how long things wait and what the month has left;
+        drop photos that belong to nobody (any more)."""
         late = await asyncio.to_thread(self._overdue)
         if late:
             await self._dispatcher.run(partial(_expire, late))
+        await asyncio.to_thread(self._measure)
+        await self._budget.look()
         await asyncio.to_thread(self._drop_photos)
 
     def _overdue(self) -> list[int]:
         with self._db.read() as conn:
             return outbox.overdue(conn, self._clock())
+
+    def _measure(self) -> None:
+        now = self._clock()
+        with self._db.read() as conn:
+            found = outbox.backlog(conn, self._channels, now)
+        metrics.HELD.set(found.held)
+        for lane in (*outbox.LANES, "campaign"):
+            due = found.oldest.get(lane, now)
+            metrics.OLDEST.labels(lane).set((now - due).total_seconds())
 
     def _drop_photos(self) -> None:
         if not self._photos.is_dir():
@@ -315,7 +367,3 @@ class Sender:
 
 def _expire(late: list[int], conn: Connection, now: datetime) -> None:
     outbox.expire(conn, late, now)
-
-
-def _finish(ended: list[Ended], conn: Connection, now: datetime) -> None:
-    outbox.finish(conn, ended, now)

@@ -15,7 +15,6 @@ from sqlalchemy import BigInteger, Connection, select, text, tuple_, type_coerce
 from content.schema import Content
 from flows.calendar import local
 from flows.gate import RANKS, RIDES_FOR, Verdict, Waiting, judge
-from flows.quota import Forecast
 from flows.types import Purpose
 from storage import quota
 from storage.admission import RIDES_ON
@@ -27,7 +26,8 @@ from storage.models import (
     to_micros,
 )
 from storage.parcels import Group, Parcel, among, named, pack, parts, repeated
-from storage.wire import Outcome
+from storage.quota import Terms
+from storage.wire import Outcome, Request, Row
 
 SEEN = ("running", "cancelled")
 """Sendings whose rows are claimed, if only to be ended; all others' are left as they are."""
@@ -99,6 +99,11 @@ def abandoned(conn: Connection, channel: str, now: datetime, limit: int) -> list
     return list(rows)
 
 
+def probe(channel: str) -> Row:
+    """Any row of a campaign, to ask its channel what a lost attempt counts as."""
+    return Row(0, "", channel, "", "campaign", Request(), attempts=1, doubtful=False)
+
+
 def recover(conn: Connection, rows: Sequence[Any], outcome: Outcome, now: datetime) -> None:
     """Attempts that nobody saw the end of count as `outcome`. Those that may be repeated are
     due since their lease was over, each with the chunk it left in."""
@@ -141,14 +146,6 @@ def _locked(conn: Connection, ids: Iterable[int], now: datetime) -> Sequence[Any
     engine = conn.dialect.name
     query = text(_LOCKED.format(rank=_RANK, among=among(conn)) + _LOCK[engine])
     return conn.execute(query, {"ids": named(conn, ids), "now": to_micros(now)}).all()
-
-
-class Terms(Struct, frozen=True):
-    """How this process may use a channel."""
-
-    content: Content
-    ahead: Forecast = ()
-    safety: float = 0.0
 
 
 def claim(
@@ -275,7 +272,7 @@ def _afford(
         purpose = group[1]
         new = [row for row in rows if not row.doubtful]
         kept[group] = [row for row in rows if row.doubtful]
-        may = quota.take(conn, len(new), purpose, now, terms.ahead, terms.safety)
+        may = quota.take(conn, len(new), purpose, now, terms)
         kept[group] += new[:may]
         taken[purpose] += may
         for part in parts([row.id for row in new[may:]]):

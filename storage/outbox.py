@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 from msgspec.json import Decoder
-from sqlalchemy import Connection, and_, bindparam, case, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, update
 
 from content.schema import Content
 from flows.types import Reply
@@ -15,6 +15,7 @@ from storage.models import (
     HISTORY,
     KEEPS_HISTORY,
     OPEN,
+    UNASKED,
     Moment,
     addresses,
     outbox,
@@ -40,7 +41,12 @@ _CLAIM = (
 )
 _FINISH = (
     update(outbox)
-    .where(outbox.c.key == bindparam("row"), outbox.c.status == "sending")
+    .where(
+        outbox.c.key == bindparam("row"),
+        outbox.c.status == "sending",
+        # who slept through the end of a lease must not end what another process is sending now
+        outbox.c.attempts == bindparam("attempt"),
+    )
     .values(
         status=bindparam("new_status"),
         reason=bindparam("why"),
@@ -115,6 +121,7 @@ def _finished(one: Ended, now: datetime) -> dict[str, Any]:
     keeps = waits or one.row.channel in KEEPS_HISTORY
     return {
         "row": one.row.key,
+        "attempt": one.row.attempts,
         "new_status": "queued" if waits else outcome.status,
         "why": outcome.reason,
         "waits": int(waits),
@@ -155,31 +162,37 @@ def reach(conn: Connection, channel: str, address: str, reachable: bool, now: da
     )
 
 
+LANES = ("reply", "fetch", "personal")
+"""Rows that leave one by one. Those of campaigns have a pipeline of their own (storage/bulk.py),
+and there may be a million of them: nothing here may read through them."""
+
+
 def due(conn: Connection, channel: str, now: datetime, limit: int = SWEEP) -> list[Row]:
-    """Rows that wait to be sent and are due, oldest first."""
-    rows = conn.execute(
-        select(outbox)
-        .where(OPEN, outbox.c.channel == channel, outbox.c.status == "queued", outbox.c.due <= now)
-        .order_by(outbox.c.due, outbox.c.id)
-        .limit(limit)
-    )
-    return [as_row(row) for row in rows]
+    """Rows that wait to be sent and are due, oldest first; so many of each lane."""
+    found: list[Any] = []
+    for lane in LANES:
+        rows = (
+            select(outbox)
+            .where(*_open(channel, lane), outbox.c.status == "queued", outbox.c.due <= now)
+            .order_by(outbox.c.due, outbox.c.id)
+            .limit(limit)
+        )
+        found += conn.execute(rows).all()
+    return [as_row(row) for row in sorted(found, key=lambda row: (row.due, row.id))]
 
 
 def abandoned(conn: Connection, channel: str, now: datetime) -> list[Row]:
     """Rows whose attempt was never ended: the process that made it is gone."""
-    rows = conn.execute(
-        select(outbox)
-        .where(
-            OPEN,
-            outbox.c.channel == channel,
-            outbox.c.status == "sending",
-            outbox.c.lease_until <= now,
-        )
-        .order_by(outbox.c.id)
-        .limit(SWEEP)
-    )
-    return [as_row(row) for row in rows]
+    found: list[Any] = []
+    for lane in LANES:
+        lost = (outbox.c.status == "sending", outbox.c.lease_until <= now)
+        rows = select(outbox).where(*_open(channel, lane), *lost).order_by(outbox.c.id)
+        found += conn.execute(rows.limit(SWEEP)).all()
+    return [as_row(row) for row in sorted(found, key=lambda row: row.id)]
+
+
+def _open(channel: str, lane: str) -> tuple[Any, ...]:
+    return (OPEN, outbox.c.channel == channel, outbox.c.lane == lane)
 
 
 def release(conn: Connection, channels: Iterable[str], now: datetime) -> int:
@@ -210,6 +223,29 @@ def expire(conn: Connection, ids: Sequence[int], now: datetime) -> int:
     )
     rides.settle(conn, now)
     return late.rowcount
+
+
+class Backlog(Struct, frozen=True):
+    """What waits: when the oldest row that is due was due, by lane; and how many ride along."""
+
+    oldest: dict[str, datetime]
+    held: int
+
+
+def backlog(conn: Connection, channels: Iterable[str], now: datetime) -> Backlog:
+    oldest: dict[str, datetime] = {}
+    for channel in channels:
+        for lane in (*LANES, "campaign"):
+            first = (
+                select(outbox.c.due)
+                .where(*_open(channel, lane), outbox.c.status == "queued", outbox.c.due <= now)
+                .order_by(outbox.c.due)
+                .limit(1)
+            )
+            if (due := conn.execute(first).scalar()) is not None:
+                oldest[lane] = min(due, oldest.get(lane, due))
+    held = select(func.count()).where(UNASKED, outbox.c.status == "held")
+    return Backlog(oldest, conn.execute(held).scalar_one())
 
 
 def as_row(row: Any) -> Row:

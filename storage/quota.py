@@ -1,7 +1,8 @@
 """What a month of LINE may cost: the platform's own count beside ours, taken before a message
 leaves and given back when it did not."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +17,8 @@ from flows.quota import ALWAYS, Forecast, plan
 from flows.types import Purpose
 from storage.gathered import insert_new
 from storage.models import learners, outbox, profiles, quotas, timers, to_micros
+from storage.outbox import Ended
+from storage.outbox import finish as note
 
 LINE = "line"
 BILLED_IN = ZoneInfo("Asia/Bangkok")
@@ -36,6 +39,14 @@ class Quota(Struct, frozen=True):
     @property
     def used(self) -> int:
         return max(self.told, self.taken)
+
+
+class Terms(Struct, frozen=True):
+    """How far a month may be used up: what is still to come, and the share that is kept back."""
+
+    content: Content
+    ahead: Forecast = ()
+    safety: float = 0.0
 
 
 def month_of(now: datetime) -> str:
@@ -102,15 +113,61 @@ def give_back(conn: Connection, n: int, when: datetime) -> None:
     count(conn, -n, when)
 
 
-def take(
-    conn: Connection, n: int, purpose: Purpose, now: datetime, ahead: Forecast, safety: float
-) -> int:
+def take(conn: Connection, n: int, purpose: Purpose, now: datetime, terms: Terms) -> int:
     """How many of `n` messages may leave; they are counted."""
     month = read(conn, now)
-    room = plan(month.most, month.used, ahead, safety).get(purpose)
+    room = plan(month.most, month.used, terms.ahead, terms.safety).get(purpose)
     may = n if room is None else min(n, room)
     count(conn, may, now)
     return may
+
+
+def charge(
+    conn: Connection, keys: Iterable[str], now: datetime, terms: Terms
+) -> tuple[set[str], dict[Purpose, int]]:
+    """Of claimed rows, those that the month has no room for, put off; and what was taken for
+    the others. Answers are never refused, and what may have left already was counted then."""
+    unasked = (outbox.c.lane == "personal", outbox.c.channel == LINE, outbox.c.doubtful.is_(False))
+    mine = select(outbox.c.id, outbox.c.key, outbox.c.purpose)
+    by_purpose: defaultdict[Purpose, list[Any]] = defaultdict(list)
+    for row in conn.execute(mine.where(outbox.c.key.in_(list(keys)), *unasked)):
+        by_purpose[row.purpose].append(row)
+    short: set[str] = set()
+    taken: dict[Purpose, int] = {}
+    for purpose, rows in by_purpose.items():
+        taken[purpose] = may = take(conn, len(rows), purpose, now, terms)
+        if late := rows[may:]:
+            put_off(conn, [row.id for row in late], purpose, now, terms.content)
+            short.update(row.key for row in late)
+    return short, taken
+
+
+def finish(conn: Connection, ended: Sequence[Ended], now: datetime, content: Content) -> None:
+    """Note how rows ended, and what that costs: what did not leave is given back, an answer that
+    had to be pushed is counted. What LINE has no room for is put off."""
+    refused = [one.row.key for one in ended if _is_refused(one)]
+    count(conn, sum(map(_cost, ended)), now)
+    if kept := [one for one in ended if not _is_refused(one)]:
+        note(conn, kept, now)
+    rows = conn.execute(
+        select(outbox.c.id, outbox.c.purpose).where(outbox.c.key.in_(refused))
+    ).all()
+    for row in rows:
+        put_off(conn, [row.id], row.purpose, now, content)
+
+
+def _is_refused(one: Ended) -> bool:
+    said = (one.outcome.status, one.outcome.reason) == ("failed", "quota")
+    return said and one.row.lane != "reply"
+
+
+def _cost(one: Ended) -> int:
+    row, outcome = one.row, one.outcome
+    if row.channel != LINE or row.lane == "fetch" or row.doubtful:
+        return 0
+    if row.lane == "reply":
+        return int(outcome.pushed and (outcome.status == "accepted" or outcome.doubtful))
+    return -int(outcome.status in ("failed", "retry") and not outcome.doubtful)
 
 
 # --- what has no room ----------------------------------------------------------------

@@ -196,7 +196,7 @@ class Cycle:
     async def _settled(self) -> None:
         """Nothing is in the sender's hands."""
         until = time.monotonic() + PATIENCE
-        while self._app.sender._known or self._app._tasks:
+        while self._app.sender.busy or self._app._tasks:
             assert time.monotonic() < until, "the sender does not come to rest"
             await asyncio.sleep(0.0005)
 

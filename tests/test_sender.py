@@ -136,7 +136,7 @@ class Office:
         await self.rest()
 
     async def rest(self) -> None:
-        while self.sender._known:
+        while self.sender.busy:
             await asyncio.sleep(0.001)
 
     async def until(self, check: Callable[[], object]) -> None:
@@ -150,6 +150,7 @@ async def at_work(db: Database, content: Content, folder: Path) -> AsyncIterator
     office = Office(db, content, folder, Clock())
     office.dispatcher.start()
     office.sender.start(office.dispatcher)
+    await office.sender.sweep()  # takes the leases
     try:
         yield office
     finally:
