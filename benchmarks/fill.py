@@ -14,19 +14,19 @@ from storage.models import addresses, learners, to_micros
 from storage.wire import Incoming
 
 CHUNK = 100_000
-_NUMBERS = {
+NUMBERS = {
     True: "with recursive n(i) as (select :first union all select i + 1 from n where i < :last)"
     " select i from n",
     False: "select generate_series(cast(:first as bigint), cast(:last as bigint)) as i",
 }
-_HEX = {True: "printf('U%032x', i)", False: "'U' || lpad(to_hex(i), 32, '0')"}
+HEX = {True: "printf('U%032x', i)", False: "'U' || lpad(to_hex(i), 32, '0')"}
 
 
 def fill(db: Database, many: int) -> None:
     """Copy one real learner's state `many` times, each with a seed and an address of its own."""
     rest = _state(db).partition(",")[2]
     now = to_micros(datetime.now(UTC))
-    numbers, address = _NUMBERS[db.sqlite], _HEX[db.sqlite]
+    numbers, address = NUMBERS[db.sqlite], HEX[db.sqlite]
     seed = "'{\"seed\":' || i || ',' || :rest"
     for first in range(1, many + 1, CHUNK):
         span = {"first": first, "last": min(first + CHUNK - 1, many)}

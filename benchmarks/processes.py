@@ -37,7 +37,10 @@ class Process(Struct):
 
     def count(self) -> dict[str, Any]:
         """What the simulator has seen."""
-        return dict(json.loads(self.get("/count")))
+        return self.get_json("/count")
+
+    def get_json(self, path: str) -> dict[str, Any]:
+        return dict(json.loads(self.get(path)))
 
     @property
     def megabytes(self) -> float:
@@ -90,6 +93,15 @@ def _free_port() -> int:
 def simulator() -> Iterator[Process]:
     port = _free_port()
     with _run("benchmarks.simulator", port, str(port)) as process:
+        yield process
+
+
+@contextmanager
+def telegram(*options: str) -> Iterator[Process]:
+    """The stateful Telegram of the tests, which throttles."""
+    port = _free_port()
+    token = ("--token", TELEGRAM_TOKEN)
+    with _run("tests.simulators.telegram", port, "--port", str(port), *token, *options) as process:
         yield process
 
 

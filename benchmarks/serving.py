@@ -5,6 +5,8 @@ checks the signature.
 """
 
 import sys
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -43,15 +45,21 @@ class WithNoop(App):
         return PlainTextResponse("ok")
 
 
+def _later(ahead: timedelta) -> datetime:
+    return datetime.now(UTC) + ahead
+
+
 def main(role: str, *given: str) -> None:
     named = dict(pair.split("=", 1) for pair in given)
+    ahead = float(named.pop("ahead", "0"))
     settings = Settings(
         _env_file=None, KAONA_SECRET_KEY=SECRET_KEY, KAONA_DPO_CONTACT="dpo", **named
     )
     db = Database(settings.database_url)
     migrate(db)
     db.close()
-    service.App = WithNoop  # type: ignore[misc]
+    clock = partial(_later, timedelta(seconds=ahead))
+    service.App = partial(WithNoop, clock=clock)  # type: ignore[misc,assignment]
     service.serve(settings, load(), works=role == "works")
 
 

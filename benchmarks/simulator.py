@@ -31,17 +31,25 @@ class Counts:
     """What was delivered, over all connections."""
 
     def __init__(self) -> None:
-        self.requests = 0
+        self.requests = self.recipients = 0
         self.to: set[bytes] = set()
-        self.last = 0.0
+        self.first = self.last = 0.0
 
-    def deliver(self, to: bytes) -> None:
+    def deliver(self, to: bytes, many: int = 1) -> None:
         self.requests += 1
+        self.recipients += many
+        self.first = self.first or time.time()
         self.to.add(to)
         self.last = time.time()
 
     def answer(self, path: bytes, body: bytes) -> bytes:
         """Carry out a request."""
+        if path.endswith(b"/multicast"):
+            to = body[body.index(b"[", body.index(b'"to":')) :]
+            self.deliver(b"many", to[: to.index(b"]")].count(b",") + 1)
+            return b"{}"
+        if path.startswith(b"/v2/bot/message/quota"):
+            return b'{"totalUsage":0}' if path.endswith(b"consumption") else b'{"type":"none"}'
         if path.startswith(b"/v2/bot/message/"):
             key = b'"replyToken":' if path.endswith(b"/reply") else b'"to":'
             self.deliver(_text(body, key))
@@ -53,7 +61,8 @@ class Counts:
         if path == b"/v2/bot/info":
             return json.dumps(_INFO).encode()
         if path == b"/count":
-            found = {"requests": self.requests, "to": len(self.to), "last": self.last}
+            found = {"requests": self.requests, "recipients": self.recipients}
+            found |= {"to": len(self.to), "first": self.first, "last": self.last}
             return json.dumps(found).encode()
         return b'{"ok":true,"result":true}'
 

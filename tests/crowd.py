@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 from sqlalchemy import Connection, insert, text
 
+from benchmarks.fill import HEX, NUMBERS
 from content.schema import Campaign, Content
 from flows.types import Choice, Purpose, Reply, State
 from storage import messages, profiles
@@ -20,11 +21,6 @@ Learner = tuple[str, str, State]
 CHUNK = 5000
 BANGKOK_FRIDAY = datetime.fromisoformat("2026-11-20T09:00:00+07:00")
 """A working day, at nine."""
-_NUMBERS = {
-    True: "with recursive n(i) as (select :first union all select i + 1 from n where i < :last)"
-    " select i from n",
-    False: "select generate_series(cast(:first as bigint), cast(:last as bigint)) as i",
-}
 
 
 def settle(db: Database, many: Iterable[Learner], content: Content, now: datetime) -> None:
@@ -62,9 +58,8 @@ def people(channel: str, many: int, state: State, first: int = 1) -> Iterator[Le
 def populate(db: Database, many: int, channel: str, state: State, content: Content) -> None:
     """Like `settle`, for a million: the same state for all, by statements of the database's."""
     now, first = to_micros(BANGKOK_FRIDAY), profiles.as_row(0, channel, "", state, content)
-    numbers = _NUMBERS[db.sqlite]
-    hexed = "printf('U%032x', i)" if db.sqlite else "'U' || lpad(to_hex(i), 32, '0')"
-    where = hexed if channel == "line" else "cast(10000000 + i as text)"
+    numbers = NUMBERS[db.sqlite]
+    where = HEX[db.sqlite] if channel == "line" else "cast(10000000 + i as text)"
     kept = {k: v for k, v in first.items() if k not in ("learner_id", "channel", "address")}
     into = ", ".join(kept)
     marks = ", ".join(f":{name}" for name in kept)

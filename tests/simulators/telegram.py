@@ -68,6 +68,8 @@ class Telegram(Simulator):
         self._bucket = Bucket(rate, rate) if rate is not None else None
         self._windows: dict[str, tuple[float, float]] = {}
         """By chat, "" for the whole bot: when it was told to wait, and until when."""
+        self._closed = 0.0
+        """Seconds for which the whole bot was told to wait."""
         self.queues: Queues | None = None
         self.hook = ("", "")
         """A webhook to deliver to and its secret, whatever the bot has asked for."""
@@ -174,6 +176,7 @@ class Telegram(Simulator):
             "first": min((record["wall"] for record in sent), default=0.0),
             "last": max((record["wall"] for record in sent), default=0.0),
             "throttled": sum(record["status"] == 429 for record in self.history),
+            "closed": self._closed,
             "inside": sum(record.get("window", 0.0) > GRACE for record in self.history),
         }
 
@@ -189,15 +192,16 @@ class Telegram(Simulator):
 
     def failure(self, status: int, record: Json) -> web.Response:
         if status == 429:
-            chat = str(record.get("params", {}).get("chat_id", ""))
-            return self._throttle(record, chat if self.temper.dice.random() < 0.5 else "")
+            return self._throttle(record, "")
         return _refuse("Internal Server Error" if status >= 500 else "Bad Request", status)
 
     def _throttle(self, record: Json, chat: str) -> web.Response:
         """Tell the bot to wait with this chat, or with all of them."""
         if self.strict:
             now = self.clock()
+            _, until = self._windows.get(chat, (now, now))
             self._windows[chat] = (now, now + self.retry_after)
+            self._closed += 0.0 if chat else now + self.retry_after - max(until, now)
         return self._wait(record)
 
     def _wait(self, record: Json, seconds: int | None = None) -> web.Response:
