@@ -31,6 +31,7 @@ from bot.render.pictures import draw
 from bot.scheduler import Scheduler
 from bot.sender import Channel, Sender
 from bot.spool import Spool
+from bot.watchdog import Sign
 from content.schema import Content
 from flows.calendar import ends, ends_soon, keep_time_of, local
 from flows.types import Picture, Reply
@@ -98,6 +99,7 @@ class App:
         self.control = Control(self, self.var / "kaona.sock")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._drawers: concurrent.futures.Executor | None = None
+        self._pulse = 0
 
     @staticmethod
     def _links_open(settings: Settings) -> bool:
@@ -146,6 +148,7 @@ class App:
         """Start in order, and stop in the opposite one; nothing that was accepted is lost."""
         self.dispatcher.start()
         self.warn()
+        beating = asyncio.create_task(self._beat())
         try:
             if self.works:
                 await self._start_work()
@@ -154,6 +157,7 @@ class App:
             log.info("started", serves=self.serves, works=self.works)
             yield self
         finally:
+            beating.cancel()
             await self.control.stop()
             self.scheduler.stop()
             for task in self._tasks:
@@ -169,6 +173,27 @@ class App:
                 self._drawers.shutdown(wait=False, cancel_futures=True)
             self.db.close()
             log.info("stopped")
+
+    async def _beat(self) -> None:
+        while True:
+            self._pulse += 1
+            await asyncio.sleep(1)
+
+    def signs(self) -> dict[str, Sign]:
+        """What a watchdog must see moving. Once a second there is something to write."""
+
+        def ticks() -> int | None:
+            return self.scheduler.beats if self.scheduler.running else None
+
+        def writes() -> object:
+            if not self.dispatcher.alive:
+                return "dead"
+            return self.dispatcher.batches if self.scheduler.running else None
+
+        def sends() -> object:
+            return None if self.sender.alive or not self.works else "dead"
+
+        return {"loop": lambda: self._pulse, "ticks": ticks, "writer": writes, "sender": sends}
 
     async def _start_work(self) -> None:
         for channel in (self.line, self.telegram):

@@ -67,6 +67,8 @@ class Dispatcher:
         self._writer: ThreadPoolExecutor
         self._feeding: asyncio.Task[None] | None = None
         self._stopping = False
+        self.batches = 0
+        """Batches that have ended, well or badly."""
 
     def start(self) -> None:
         self._writer = ThreadPoolExecutor(1, "writer")
@@ -137,6 +139,7 @@ class Dispatcher:
             except Exception as error:
                 log.error("writer failed", error=type(error).__name__)
                 answers, rows = [(item, _unavailable(error)) for item in batch], []
+            self.batches += 1
             loop.call_soon_threadsafe(self._tell, answers, rows)
             batch = self._batch() if len(self._waiting) >= MOST else []
 

@@ -1,17 +1,19 @@
 """A ticker and nothing more: what is due stands in our tables, not in a job store."""
 
+import os
+import socket
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, update
 
 from bot import metrics
 from bot.dispatch import Unavailable
-from storage import timers
+from storage import campaigns, timers
 from storage.gathered import insert_new
 from storage.models import heartbeats
 
@@ -20,12 +22,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SILENCE = 30.0
+SILENCE = 10.0
 """Seconds without a tick after which nothing is keeping time any more."""
+REMEMBERED = timedelta(days=1)
+"""How long the sign of life of a process that has ended is kept."""
 
 
 class Scheduler:
-    """Ticks every second: due timers become events, what waits is swept, the spool is drained."""
+    """Ticks every second: due timers become events, due campaigns become rows, what waits is
+    swept, the spool is drained."""
 
     def __init__(self, app: "App") -> None:
         self._app = app
@@ -33,11 +38,15 @@ class Scheduler:
             timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1}
         )
         self._ticked = time.monotonic()
+        self._name = f"{socket.gethostname()[:20]}:{os.getpid()}"
+        self.beats = 0
+        """Ticks that have ended, well or badly."""
 
     def start(self) -> None:
         self._ticked = time.monotonic()
         every = self._ticker.add_job
-        every(self._safely, "interval", [self.tick], seconds=1, misfire_grace_time=None)
+        every(self._count, "interval", seconds=1, misfire_grace_time=None)
+        every(self._safely, "interval", [self.fire], seconds=1, misfire_grace_time=None)
         every(self._safely, "interval", [self.tidy], seconds=60, misfire_grace_time=None)
         self._ticker.start()
 
@@ -48,6 +57,14 @@ class Scheduler:
     @property
     def alive(self) -> bool:
         return time.monotonic() - self._ticked < SILENCE
+
+    @property
+    def running(self) -> bool:
+        return bool(self._ticker.running)
+
+    async def _count(self) -> None:
+        await self._safely(self.tick)
+        self.beats += 1
 
     async def _safely(self, work: Callable[[], Awaitable[None]]) -> None:
         """One failed tick must not be the last."""
@@ -67,11 +84,20 @@ class Scheduler:
         self._ticked = time.monotonic()
         metrics.TICK.set_to_current_time()
 
+    async def fire(self) -> None:
+        """Begin the campaigns that are due, and write their rows: a chunk at a time, so that
+        turns come between."""
+        run, content = self._app.dispatcher.run, self._app.content
+        await run(lambda conn, now: campaigns.fire(conn, now, content))
+        while await run(lambda conn, now: campaigns.expand(conn, now, content)):
+            pass
+
     async def tidy(self) -> None:
         """End what is over, and leave a sign of life for other processes."""
         await self._app.sender.tidy()
         await self._app.dispatcher.run(self.beat)
 
     def beat(self, conn: Connection, now: datetime) -> None:
-        conn.execute(insert_new(conn, heartbeats).values(name="service", at=now))
-        conn.execute(heartbeats.update().where(heartbeats.c.name == "service").values(at=now))
+        conn.execute(insert_new(conn, heartbeats).values(name=self._name, at=now))
+        conn.execute(update(heartbeats).where(heartbeats.c.name == self._name).values(at=now))
+        conn.execute(delete(heartbeats).where(heartbeats.c.at < now - REMEMBERED))

@@ -24,6 +24,7 @@ from bot import demo
 from bot.app import App, var_folder
 from bot.config import Settings
 from bot.control import Control, Remote
+from bot.watchdog import Watchdog
 from content.load import load, load_demo
 from content.schema import Content
 from storage.database import ConfigError, Database
@@ -100,6 +101,7 @@ def serve(settings: Settings, content: Content, *, works: bool = True, demo: boo
     door = listen(settings)
     logs()
     app = App(settings, content, demo=demo, works=works)
+    Watchdog(app.signs()).start()
     config = uvicorn.Config(
         app.asgi(),
         host=settings.host,
@@ -122,7 +124,9 @@ async def work(settings: Settings, content: Content) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    async with App(settings, content, serves=False).running():
+    app = App(settings, content, serves=False)
+    Watchdog(app.signs()).start()
+    async with app.running():
         settle()
         await stop.wait()
 
