@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
@@ -19,9 +18,6 @@ from storage.campaigns import Refused
 
 if TYPE_CHECKING:
     from bot.app import App
-
-SAFETY = 0.1
-"""The share of LINE's month that is left for what must be said."""
 
 
 class Desk:
@@ -108,8 +104,8 @@ async def _draft(
 
 async def _lint(app: "App", spec: Any = None, template: str = "", **changes: Any) -> Any:
     """What is wrong with a campaign that nobody has drafted yet."""
-    made, now = _spec(app, spec, template, changes), app.clock()
-    run = await app.read(lambda conn: audience.dry_run(conn, made, now, app.content, SAFETY))
+    made, now, safety = _spec(app, spec, template, changes), app.clock(), app.settings.line_safety
+    run = await app.read(lambda conn: audience.dry_run(conn, made, now, app.content, safety))
     return {"problems": [problem.say("en", app.content) for problem in run.problems]}
 
 
@@ -132,8 +128,9 @@ async def _preview(app: "App", id: int) -> dict[str, Any]:
 
 
 async def _check(app: "App", id: int) -> dict[str, Any]:
-    work = partial(audience.check, content=app.content, safety=SAFETY)
-    run = await app.dispatcher.run(lambda conn, now: work(conn, id, now))
+    now, safety = app.clock(), app.settings.line_safety
+    run = await app.read(lambda conn: audience.look(conn, id, now, app.content, safety))
+    await app.dispatcher.run(lambda conn, at: audience.keep(conn, id, run, at))
     row = await app.read(lambda conn: campaigns.find(conn, id))
     spec = sendings.spec_of(row)
     plain: dict[str, Any] = to_builtins(run)
