@@ -152,18 +152,27 @@ def _plain() -> dict[str, str]:
 class Service:
     """A real `kaona serve`, or one of the commands that share its work."""
 
-    def __init__(self, folder: Path, env: dict[str, str], command: str = "serve") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        env: dict[str, str],
+        command: str = "serve",
+        *,
+        program: tuple[str, ...] = ("bot",),
+        name: str = "",
+    ) -> None:
         self.port = free_port()
         self._command = command
+        self._program = program
         self._folder = folder
         self._env = _plain() | env | {"KAONA_PORT": str(self.port)}
         self._process: subprocess.Popen[bytes] | None = None
-        self.log = folder / f"{command}.log"
+        self.log = folder / f"{name or command}.log"
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bot", self._command],
+                [sys.executable, "-m", *self._program, self._command],
                 cwd=self._folder,
                 env=self._env,
                 stdout=log,
