@@ -1,7 +1,7 @@
 """What a month of LINE may cost: the platform's own count beside ours, taken before a message
 leaves and given back when it did not."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from flows.calendar import local, next_permitted, working_days
 from flows.gate import RIDES_FOR
 from flows.quota import ALWAYS, Forecast, plan
 from flows.types import Purpose
+from storage import campaigns
 from storage.gathered import insert_new
 from storage.models import learners, outbox, profiles, quotas, timers, to_micros
 from storage.outbox import Ended
@@ -209,7 +210,8 @@ def free_day(conn: Connection, ids: Sequence[int]) -> None:
 
 def forecast(conn: Connection, now: datetime, content: Content) -> list[tuple[Purpose, int]]:
     """What LINE will probably be sent before the month ends, by purpose, at the most: what is
-    queued (what is held back rides for nothing), and a nudge every working day."""
+    queued (what is held back rides for nothing), campaigns to come, and a nudge every working
+    day."""
     until = month_end(now)
     queued = (
         select(outbox.c.purpose, func.count())
@@ -221,9 +223,13 @@ def forecast(conn: Connection, now: datetime, content: Content) -> list[tuple[Pu
         )
         .group_by(outbox.c.purpose)
     )
-    found: dict[Purpose, int] = {row[0]: row[1] for row in conn.execute(queued)}
-    nudges = _nudges(conn, now, until, content)
-    found["encouragement"] = found.get("encouragement", 0) + nudges
+    found: Counter[Purpose] = Counter()
+    for purpose, n in (
+        *conn.execute(queued),
+        *campaigns.coming(conn, now, until, content),
+        ("encouragement", _nudges(conn, now, until, content)),
+    ):
+        found[purpose] += n
     return [(purpose, n) for purpose, n in found.items() if n]
 
 
