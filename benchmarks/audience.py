@@ -11,7 +11,7 @@ from benchmarks.fill import CHUNK, HEX, NUMBERS
 from benchmarks.measures import Row
 from content.load import load
 from content.schema import AreaBand, Content, Schedule, Segment
-from storage import campaigns, roster, segments, sendings
+from storage import campaigns, journal, roster, segments
 from storage.database import Database
 from storage.migrate import migrate
 
@@ -132,7 +132,7 @@ def _expanded(db: Database, content: Content) -> tuple[float, float, float]:
         assert due is not None
         hash_, n = campaigns.fingerprint(conn, spec, due, NOW)
         campaigns.checked(conn, campaigns.find(conn, made), hash_, n, NOW)
-        sendings.begin(conn, made, spec, due, "expanding", NOW)
+        journal.begin(conn, made, spec, due, "expanding", NOW)
     before = most = _memory()
     began, longest = time.perf_counter(), 0.0
     more = 1

@@ -13,7 +13,7 @@ from content.lint import Problem
 from content.schema import LANGS, Campaign, Content
 from flows.campaigns import message
 from flows.segments import describe
-from storage import audience, campaigns, outcomes, sendings
+from storage import audience, campaigns, journal, outcomes, sendings
 from storage.campaigns import Refused
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ async def _lint(app: "App", spec: Any = None, template: str = "", **changes: Any
 async def _preview(app: "App", id: int) -> dict[str, Any]:
     """The message in each language, its placeholders filled in with an example."""
     row = await app.read(lambda conn: campaigns.find(conn, id))
-    spec = sendings.spec_of(row)
+    spec = journal.spec_of(row)
     found: dict[str, Any] = {}
     for lang in LANGS:
         labels = app.content.copy_[lang]
@@ -132,7 +132,7 @@ async def _check(app: "App", id: int) -> dict[str, Any]:
     run = await app.read(lambda conn: audience.look(conn, id, now, app.content, safety))
     await app.dispatcher.run(lambda conn, at: audience.keep(conn, id, run, at))
     row = await app.read(lambda conn: campaigns.find(conn, id))
-    spec = sendings.spec_of(row)
+    spec = journal.spec_of(row)
     plain: dict[str, Any] = to_builtins(run)
     return plain | {
         "problems": [problem.say("en", app.content) for problem in run.problems],
@@ -147,7 +147,7 @@ async def _names(app: "App", id: int, after: int = 0, limit: int = 500) -> list[
     now = app.clock()
 
     def ask(conn: Connection) -> list[dict[str, Any]]:
-        spec = sendings.spec_of(campaigns.find(conn, id))
+        spec = journal.spec_of(campaigns.find(conn, id))
         due = campaigns.due_of(spec, now, app.content) or now
         found = audience.listed(conn, spec, now, due, after, limit)
         return [dict(row._mapping) for row in found]
@@ -164,7 +164,7 @@ async def _approve(app: "App", id: int, by: str, hash: str = "") -> dict[str, An
             "written": wrote,
             "next": due and due.isoformat(),
             "writing": bool(sendings.of(conn, id, "expanding")),
-            "recipients": int(sendings.noted(conn, id, "checked").detail),
+            "recipients": int(journal.noted(conn, id, "checked").detail),
         }
 
     return await app.dispatcher.run(work)

@@ -16,7 +16,7 @@ from flows.gate import RANKS
 from flows.quota import Forecast, plan
 from flows.text import long_date
 from flows.types import Purpose
-from storage import campaigns, quota, segments, sendings
+from storage import campaigns, journal, quota, segments, sendings
 from storage.models import persons, profiles
 
 MANDATORY_DAYS = 2
@@ -73,7 +73,7 @@ def look(
     """The dry run of a draft. Among a million it takes seconds, and needs only to read."""
     row = campaigns.find(conn, campaign_id)
     campaigns.require(row, "draft", "checked")
-    return dry_run(conn, sendings.spec_of(row), now, content, safety)
+    return dry_run(conn, journal.spec_of(row), now, content, safety)
 
 
 def keep(conn: Connection, campaign_id: int, run: DryRun, now: datetime) -> None:

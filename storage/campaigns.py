@@ -11,10 +11,10 @@ from content.lint import Problem
 from content.schema import Campaign, Content
 from flows.schedule import next_times
 from flows.types import Purpose
-from storage import segments, sendings
+from storage import journal, segments, sendings, waves
+from storage.journal import note, spec_of
 from storage.models import campaigns, occurrences, persons, profiles
 from storage.sendings import expand as expand
-from storage.sendings import note, spec_of
 
 OFFICERS = ("hr", "approver")
 """Roles that may write campaigns, and approve those of others."""
@@ -158,7 +158,7 @@ def approve(
     if not is_once(spec):
         _set(conn, campaign_id, next_due=due)
         return 0
-    made = sendings.begin(conn, campaign_id, spec, due, "expanding", now)
+    made = journal.begin(conn, campaign_id, spec, due, "expanding", now)
     wrote = 0
     while wrote < AT_ONCE and (took := sendings.expand_one(conn, made, now, content)):
         wrote += took
@@ -173,7 +173,7 @@ def _still_the_same(
         raise Refused(Problem(("hash",), "hash_other"))
     if seen[0] == row.checked_hash:
         return
-    entry = sendings.noted(conn, row.id, "checked")
+    entry = journal.noted(conn, row.id, "checked")
     before, after = int(entry.detail), seen[1]
     if before == after:
         raise Refused(Problem(("campaign",), "moved_same", {"n": after}))
@@ -196,7 +196,7 @@ def fire(conn: Connection, now: datetime, content: Content) -> int:
     for row in rows:
         _fire(conn, row, now, content)
     began = len(rows) + sendings.start(conn, now, LATE)
-    sendings.watch(conn, now)
+    waves.watch(conn, now)
     sendings.settle(conn, now)
     _end(conn, now)
     return began
@@ -206,7 +206,7 @@ def _fire(conn: Connection, row: Any, now: datetime, content: Content) -> None:
     spec = spec_of(row)
     late = now - row.next_due > LATE
     status = "held" if late else "expanding"
-    made = sendings.begin(conn, row.id, spec, row.next_due, status, now)
+    made = journal.begin(conn, row.id, spec, row.next_due, status, now)
     if late:
         note(conn, row.id, "held", now, f"{made} late")
     _set(conn, row.id, next_due=due_of(spec, row.next_due, content))
@@ -242,7 +242,7 @@ def coming(
     rows = conn.execute(
         select(campaigns).where(campaigns.c.status == "approved", campaigns.c.next_due <= until)
     ).all()
-    found = sendings.closed(conn, "line")
+    found = waves.closed(conn, "line")
     for row in rows:
         spec = spec_of(row)
         who = sendings.recipients(spec, now, row.next_due)
@@ -266,7 +266,7 @@ def pause(conn: Connection, campaign_id: int, now: datetime) -> int:
     require(find(conn, campaign_id, lock=True), "approved")
     stopped = sendings.of(conn, campaign_id, "waiting", "running")
     for sending in stopped:
-        sendings.turn(conn, sending, "paused", now, "by_hand")
+        journal.turn(conn, sending, "paused", now, "by_hand")
     _set(conn, campaign_id, reason="paused", next_due=None)
     note(conn, campaign_id, "paused", now)
     return len(stopped)
@@ -282,7 +282,7 @@ def resume(conn: Connection, campaign_id: int, now: datetime, content: Content) 
         raise Refused(Problem(("campaign",), "not_paused"))
     for sending in going:
         note(conn, campaign_id, "looked_at", now, f"{sending.id} {sending.reason}")
-        sendings.turn(conn, sending, "running" if sending.due <= now else "waiting", now)
+        journal.turn(conn, sending, "running" if sending.due <= now else "waiting", now)
     spec = spec_of(row)
     values: dict[str, Any] = {"reason": ""}
     if row.reason and not is_once(spec):
@@ -298,7 +298,7 @@ def cancel(conn: Connection, campaign_id: int, now: datetime) -> int:
     require(find(conn, campaign_id, lock=True), "draft", "checked", "approved")
     stopped = sendings.of(conn, campaign_id, *sendings.OPEN)
     for sending in stopped:
-        sendings.turn(conn, sending, "cancelled", now, "by_hand")
+        journal.turn(conn, sending, "cancelled", now, "by_hand", cursor=0)
     _set(conn, campaign_id, status="cancelled", next_due=None)
     note(conn, campaign_id, "cancelled", now)
     return len(stopped)
@@ -315,7 +315,7 @@ def release(conn: Connection, campaign_id: int, now: datetime) -> int:
     held = _held(conn, campaign_id)
     for sending in held:
         status = "running" if sending.size else "expanding"
-        sendings.turn(conn, sending, status, now, "released")
+        journal.turn(conn, sending, status, now, "released")
     return len(held)
 
 
@@ -323,7 +323,7 @@ def skip(conn: Connection, campaign_id: int, now: datetime) -> int:
     """Leave out what was held because it was late; how many sendings."""
     held = _held(conn, campaign_id)
     for sending in held:
-        sendings.turn(conn, sending, "skipped", now, "late")
+        journal.turn(conn, sending, "skipped", now, "late", cursor=0)
     return len(held)
 
 

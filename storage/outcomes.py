@@ -20,7 +20,7 @@ from sqlalchemy import (
 from content.lint import Problem
 from content.schema import Content
 from flows.campaigns import Difference, deadline, difference
-from storage import campaigns, sendings
+from storage import campaigns, journal, sendings
 from storage.models import Moment, facts, holdouts, occurrences, outbox
 
 STARTED_IN = timedelta(days=7)
@@ -151,7 +151,7 @@ def resend(conn: Connection, campaign_id: int, now: datetime, content: Content) 
     many. Only a person decides that somebody may get it twice."""
     row = campaigns.find(conn, campaign_id, lock=True)
     campaigns.require(row, "approved", "done")
-    spec = sendings.spec_of(row)
+    spec = journal.spec_of(row)
     ends = deadline(spec, now, content)
     again = outbox.alias("again")
     many = 0
@@ -171,7 +171,7 @@ def resend(conn: Connection, campaign_id: int, now: datetime, content: Content) 
         )
         took = sendings.insert_from(conn, columns, rows)
         if took and sending.status == "done":
-            sendings.turn(conn, sending, "running", now, "resent", cursor=0)
+            journal.turn(conn, sending, "running", now, "resent", cursor=0)
         many += took
     if not many:
         raise campaigns.Refused(Problem(("campaign",), "nothing_uncertain"))

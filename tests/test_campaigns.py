@@ -20,7 +20,17 @@ from content.schema import (
     Wording,
 )
 from flows.campaigns import deadline, difference, message, press, wilson
-from storage import audience, campaigns, messages, outcomes, quota, roster, sendings
+from storage import (
+    audience,
+    campaigns,
+    journal,
+    messages,
+    outcomes,
+    quota,
+    roster,
+    sendings,
+    waves,
+)
 from storage.campaigns import Refused
 from storage.database import Database
 from storage.models import campaign_log, facts, holdouts, occurrences, outbox, profiles
@@ -444,15 +454,15 @@ def test_large_sendings_stop_when_other_people_were_written_than_approved(
 def test_the_draw_is_the_same_in_both_languages_of_arithmetic_and_even(conn: Connection) -> None:
     ids = crowd(conn, 400)
     drawn = conn.execute(
-        select(sendings.bucket(12)).select_from(profiles).order_by(profiles.c.learner_id)
+        select(waves.bucket(12)).select_from(profiles).order_by(profiles.c.learner_id)
     ).scalars()
 
-    assert list(drawn) == [sendings.drawn(12, id) for id in ids]
+    assert list(drawn) == [waves.drawn(12, id) for id in ids]
     for sent in (1, 2, 3):
-        share = sum(sendings.drawn(sent, n) < sendings.PRIME // 10 for n in range(1, 20_001))
+        share = sum(waves.drawn(sent, n) < waves.PRIME // 10 for n in range(1, 20_001))
         assert abs(share - 2000) < 4 * 43  # four standard deviations
     both = sum(
-        sendings.drawn(1, n) < sendings.PRIME // 10 and sendings.drawn(2, n) < sendings.PRIME // 10
+        waves.drawn(1, n) < waves.PRIME // 10 and waves.drawn(2, n) < waves.PRIME // 10
         for n in range(1, 20_001)
     )
     assert abs(both - 200) < 4 * 14
@@ -460,8 +470,8 @@ def test_the_draw_is_the_same_in_both_languages_of_arithmetic_and_even(conn: Con
 
 def test_holdout_and_waves_share_everybody_out(conn: Connection, content: Content) -> None:
     ids = crowd(conn, 300)
-    waves = (Wave(share=0.1, minutes=30), Wave(share=0.3, minutes=60))
-    approved(conn, spec(holdout=0.2, waves=waves), content)
+    shares = (Wave(share=0.1, minutes=30), Wave(share=0.3, minutes=60))
+    approved(conn, spec(holdout=0.2, waves=shares), content)
 
     held = set(conn.execute(select(holdouts.c.learner_id)).scalars())
     written = rows(conn)
@@ -473,7 +483,7 @@ def test_holdout_and_waves_share_everybody_out(conn: Connection, content: Conten
     assert 15 <= by_due[0] <= 48
     assert 60 <= by_due[1] <= 125
     assert sum(by_due) == sending(conn).size == 300 - len(held)
-    assert sorted({row.due for row in written})[1] > sendings.NEVER
+    assert sorted({row.due for row in written})[1] > waves.NEVER
 
 
 WAVED = spec(waves=(Wave(share=0.3, minutes=30),))
@@ -502,7 +512,7 @@ def test_the_rest_waits_until_the_first_wave_has_left_and_was_watched(
     campaigns.fire(conn, late, content)
     campaigns.fire(conn, late + timedelta(minutes=29), content)
     write(conn, late, content)
-    assert rows(conn, outbox.c.status == "queued", outbox.c.due < sendings.NEVER) == []
+    assert rows(conn, outbox.c.status == "queued", outbox.c.due < waves.NEVER) == []
 
     after = late + timedelta(minutes=30)
     campaigns.fire(conn, after, content)
@@ -523,16 +533,16 @@ def test_too_many_failures_stop_it_and_a_person_may_go_on(
 
     assert (sending(conn).status, sending(conn).reason) == ("paused", "failures")
     write(conn, after, content)
-    assert rows(conn, outbox.c.status == "queued", outbox.c.due < sendings.NEVER) == []
+    assert rows(conn, outbox.c.status == "queued", outbox.c.due < waves.NEVER) == []
     campaigns.resume(conn, id, after, content)
     campaigns.fire(conn, after, content)
     write(conn, after, content)
     assert sending(conn).status == "running"
-    assert rows(conn, outbox.c.due > sendings.NEVER) == []
+    assert rows(conn, outbox.c.due > waves.NEVER) == []
 
 
 def test_few_failures_among_many_do_not_stop_it(conn: Connection) -> None:
-    made = sendings.begin(conn, campaigns.draft(conn, spec(), "AUTHOR", NOW), spec(), DUE, "x", NOW)
+    made = journal.begin(conn, campaigns.draft(conn, spec(), "AUTHOR", NOW), spec(), DUE, "x", NOW)
     for n in range(100):
         status = "uncertain" if n < 2 else "accepted"
         conn.execute(
@@ -542,7 +552,7 @@ def test_few_failures_among_many_do_not_stop_it(conn: Connection) -> None:
             )
         )  # fmt: skip
 
-    assert sendings.failures(conn, made) == sendings.MOST_FAILURES
+    assert waves.failures(conn, made) == waves.MOST_FAILURES
 
 
 def test_closed_waves_are_foreseen(conn: Connection, content: Content) -> None:
@@ -804,10 +814,10 @@ def test_the_interval_covers_the_true_effect_about_as_often_as_it_says() -> None
     for trial in range(200):
         counts = [0, 0, 0, 0]
         for n in range(1000):
-            held = sendings.drawn(2 * trial + 1, n) < sendings.PRIME // 5
+            held = waves.drawn(2 * trial + 1, n) < waves.PRIME // 5
             chance = 0.20 if held else 0.28
             counts[2 * held + 1] += 1
-            counts[2 * held] += sendings.drawn(10_000 + trial, n) < chance * sendings.PRIME
+            counts[2 * held] += waves.drawn(10_000 + trial, n) < chance * waves.PRIME
         seen = difference(*counts)
         assert seen is not None
         covered += seen.low <= 0.08 <= seen.high
