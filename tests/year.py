@@ -30,6 +30,7 @@ from storage.models import outbox as rows_table
 from storage.models import timers as timers_table
 from storage.outbox import Ended
 from storage.parcels import Parcel
+from storage.quota import Terms
 from storage.wire import Incoming, Outcome, Row
 from tests.checker import (
     Delivery,
@@ -124,7 +125,8 @@ class Platform:
             return Outcome("uncertain", "interrupted", doubtful=True)
         if by_reply:
             return judge("line_reply", self._reply(row, now), row, now)
-        return judge("line_push", self.push([row], row.retry_key, now, true), row, now)
+        outcome = judge("line_push", self.push([row], row.retry_key, now, true), row, now)
+        return replace(outcome, pushed=True)
 
     def lost(self, row: Row, now: datetime) -> Outcome:
         if self.name == "line":
@@ -217,7 +219,7 @@ class Service:
     ) -> None:
         self.db, self.content, self.platforms, self._year = db, content, platforms, year
         self.fired: Counter[str] = Counter()
-        self.terms = bulk.Terms(content, (), SAFETY)
+        self.terms = Terms(content, (), SAFETY)
         self.dies = False
         """It ends after the next request, before that is noted."""
 
@@ -233,14 +235,19 @@ class Service:
         for at in range(0, len(rows), 64):
             part = rows[at : at + 64]
             with self.db.write() as conn:
-                keys = [row.key for row in part]
-                may = outbox.claim(conn, keys, now, self.content)
+                may = self._claimed(conn, part, now)
             ended = [self._attempt(row, now) for row in part if row.key in may]
             if self.dies:
                 self.dies = False
             elif ended:
                 with self.db.write() as conn:
-                    outbox.finish(conn, ended, now)
+                    quota.finish(conn, ended, now, self.content)
+
+    def _claimed(self, conn: Connection, rows: Sequence[Row], now: datetime) -> set[str]:
+        may = outbox.claim(conn, [row.key for row in rows], now, self.content)
+        line = [row.key for row in rows if row.key in may and row.channel == quota.LINE]
+        short, _ = quota.charge(conn, line, now, self.terms)
+        return may - short
 
     def _attempt(self, row: Row, now: datetime) -> Ended:
         outcome = self.platforms[row.channel].send(row, now, self._year.true)
@@ -276,7 +283,7 @@ class Service:
         with self.db.write() as conn:
             parcels.finish(conn, many, now, self.content)
             if alone:
-                outbox.finish(conn, alone, now)
+                quota.finish(conn, alone, now, self.content)
 
     def tick(self, now: datetime) -> None:
         """As the scheduler does every second, for as long as it finds something to do."""
@@ -289,7 +296,7 @@ class Service:
             ended = [Ended(row, platform.lost(row, now)) for row in lost]
             if ended:
                 with self.db.write() as conn:
-                    outbox.finish(conn, ended, now)
+                    quota.finish(conn, ended, now, self.content)
             self.send(self._read(lambda conn, name=name: outbox.due(conn, name, now)), now)
             self.send_campaigns(platform, now)
         late = self._read(lambda conn: outbox.overdue(conn, now))
@@ -400,6 +407,7 @@ class Year:
         for person in self.people:
             state = GIVEN[self.dice.choice(STAGES)](START)
             state = replace(state, person=None, zone=person.zone, consents={"nudges": True})
+            state = replace(state, nudge_at=None)
             yield person.channel, person.address, state
 
     # --- time passes ---------------------------------------------------------------------
@@ -458,7 +466,7 @@ class Year:
         with self.db.write() as conn:
             quota.store(conn, line.quota, line.billed[month], self.now)
             ahead = quota.forecast(conn, self.now, self.content)
-            self.service.terms = bulk.Terms(self.content, ahead, SAFETY)
+            self.service.terms = Terms(self.content, ahead, SAFETY)
             held = select(occurrences.c.campaign_id).where(occurrences.c.status == "held")
             for number in sorted(set(conn.execute(held).scalars())):
                 decide = campaigns.release if self.dice.random() < 0.5 else campaigns.skip
@@ -649,7 +657,8 @@ class Year:
             overdue = select(timers_table).where(timers_table.c.due <= self.now - HOUR)
             late = conn.execute(overdue).all() if not self._troubled("service") else []
             waits = set(conn.execute(select(timers_table.c.learner_id)).scalars())
-            states = conn.execute(select(learners.c.id, learners.c.state)).all()
+            here = select(learners.c.id, learners.c.state).join(profiles)
+            states = conn.execute(here.where(profiles.c.reachable)).all()
         report.count("timers that fired", len(once))
         report.hold("timers that did not fire", self.service.fired.keys() - once)
         report.hold("timers overdue", (str(row.id) for row in late))
