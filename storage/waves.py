@@ -143,7 +143,7 @@ def _watch(conn: Connection, sending: Any, spec: Campaign, wave: int, now: datet
     if now < gone.at + timedelta(minutes=spec.waves[wave - 1].minutes):
         return
     share = failures(conn, sending.id)
-    looked = noted(conn, sending.campaign_id, "looked_at", f"{sending.id} ")
+    looked = noted(conn, sending.campaign_id, "looked_at", f"{sending.id} failures")
     if share > MOST_FAILURES and (looked is None or looked.at < gone.at):
         turn(conn, sending, "paused", now, "failures")
         return

@@ -266,6 +266,33 @@ def test_what_is_approved_cannot_be_approved_or_checked_again(
     assert len(rows(conn)) == 1
 
 
+def test_of_many_who_approve_at_once_one_does(db: Database, content: Content) -> None:
+    with db.write() as conn:
+        staff(conn)
+        crowd(conn, 30)
+        id = campaigns.draft(conn, spec(), "AUTHOR", NOW)
+        hash_ = audience.check(conn, id, NOW, content).hash
+    ended: list[str] = []
+
+    def work() -> None:
+        try:
+            with db.write() as conn:
+                campaigns.approve(conn, id, "OTHER", hash_, NOW, content)
+            ended.append("yes")
+        except Refused as error:
+            ended.append(error.problems[0].key)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(ended) == ["status_approved"] * 5 + ["yes"]
+    with db.read() as conn:
+        assert len(rows(conn)) == 30
+
+
 # --- the dry run ---------------------------------------------------------------------------
 
 
@@ -539,6 +566,18 @@ def test_too_many_failures_stop_it_and_a_person_may_go_on(
     write(conn, after, content)
     assert sending(conn).status == "running"
     assert rows(conn, outbox.c.due > waves.NEVER) == []
+
+
+def test_a_pause_by_hand_is_no_look_at_failures(conn: Connection, content: Content) -> None:
+    id, _ = _canary(conn, content)
+    end(conn, "failed")
+    campaigns.fire(conn, DUE, content)
+    after = DUE + timedelta(minutes=31)
+    campaigns.pause(conn, id, after)
+    campaigns.resume(conn, id, after, content)
+    campaigns.fire(conn, after, content)
+
+    assert (sending(conn).status, sending(conn).reason) == ("paused", "failures")
 
 
 def test_few_failures_among_many_do_not_stop_it(conn: Connection) -> None:
