@@ -211,7 +211,7 @@ def _judge(
         if row.doubtful and row.due < too_late:
             verdict = Verdict("drop", "forgotten")
         if verdict.what == "go":
-            going[(row.message_id, facts[0], day)].append(row)
+            going[(row.message_id, facts[0], day, row.attempts)].append(row)
             today[learner] = day
         else:
             others[verdict].append(row)

@@ -35,8 +35,9 @@ class Parcel(Struct, frozen=True):
     claimed: datetime
 
 
-Group = tuple[int, Purpose, int]
-"""Message, purpose, and the day (an ordinal in the people's zone) that it takes of them."""
+Group = tuple[int, Purpose, int, int]
+"""Message, purpose, the day (an ordinal in the people's zone) that it takes of them, and how
+often the rows have been attempted."""
 Going = Mapping[Group, list[Any]]
 """Locked rows that may go now."""
 
@@ -66,7 +67,7 @@ def pack(
     """Rows that say the same to many leave together, under a key that is stored with each of
     them. A row that is alone, or says something of its own, or may have left alone before,
     leaves alone."""
-    words = messages.load(conn, {message for message, _, _ in going})
+    words = messages.load(conn, {message for message, *_ in going})
     parcels: list[Parcel] = []
     for group, rows in going.items():
         request, slots = words[group[0]]
@@ -92,7 +93,7 @@ def repeated(
         return []
     for group, rows in going.items():
         _mark(conn, rows, group, chunk, now)
-    (message, purpose, _), *_ = going
+    (message, purpose, *_), *_ = going
     request, _ = messages.load(conn, [message])[message]
     whole = [row for rows in going.values() for row in rows]
     return [_multicast(channel, whole, request, chunk, purpose, now)]
