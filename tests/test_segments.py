@@ -177,7 +177,8 @@ def test_a_segment_reads_well_in_both_languages(content: Content) -> None:
     )
     assert describe(segment, "en", content) == (
         "in the group Executive · step: not all done · "
-        "assessed in Staying secure (to strengthen) · not here for 14 days or more · on LINE or Telegram"
+        "assessed in Staying secure (to strengthen) · "
+        "not here for 14 days or more · on LINE or Telegram"
     )
     assert describe(Segment(), "th", content) == "ทุกคน"
 
