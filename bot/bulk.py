@@ -159,6 +159,8 @@ class Bulk:
                 await asyncio.sleep(PAUSE)
             finally:
                 self._draining.discard(name)
+            if left := self._halts.left(name):  # go on in that very moment, not at the next tick
+                asyncio.get_running_loop().call_later(left, self._due[name].set)
 
     async def _drain(self, name: str) -> None:
         after = START

@@ -4,13 +4,15 @@ A statement here works on thousands of rows: they are named by one parameter, wh
 number, and what is the same for many of them is decided once.
 """
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Connection, select, text, tuple_, type_coerce, update
+from msgspec.json import decode
+from msgspec.structs import replace
+from sqlalchemy import Connection, TextClause, select, text, update
 
 from content.schema import Content
 from flows.calendar import local
@@ -21,16 +23,13 @@ from storage.admission import RIDES_ON
 from storage.models import (
     OPEN,
     from_micros,
-    occurrences,
     outbox,
     to_micros,
 )
-from storage.parcels import Group, Parcel, among, named, pack, parts, repeated
+from storage.parcels import Going, Parcel, among, named, pack, parts, repeated
 from storage.quota import Terms
 from storage.wire import Outcome, Request, Row
 
-SEEN = ("running", "cancelled")
-"""Sendings whose rows are claimed, if only to be ended; all others' are left as they are."""
 FORGOTTEN = timedelta(hours=11)
 """LINE forgets a retry key after 24 h. Attempts go on for half of that at the most; whoever
 finds a doubtful row so long after it was due again may be too late."""
@@ -56,31 +55,52 @@ class Found(Struct, frozen=True):
 
 
 # --- finding -------------------------------------------------------------------------
+# What is found comes in a few rows, with lists in them: for each row, the driver gives the
+# interpreter away, and others are waiting for it.
 
-_DUE = type_coerce(outbox.c.due, BigInteger)
+_FIND = """
+select due, chunk, {list}(id) as ids from (
+    select due, chunk, id from outbox
+    where status in ('queued', 'sending') and channel = :channel and lane = 'campaign'
+        and status = 'queued' and due <= :now and (due, id) > (:after_due, :after_id)
+        and occurrence_id in (select id from occurrences where status in ('running', 'cancelled'))
+    order by due, id limit :limit
+) as found group by due, chunk
+"""
+_LIST = {"sqlite": "json_group_array", "postgresql": "array_agg"}
 
 
 def find(conn: Connection, channel: str, now: datetime, after: Cursor, limit: int) -> Found:
-    """Rows that are due, the oldest first. For a reader: the search may be long, and must not
-    keep the writer."""
-    seen = select(occurrences.c.id).where(occurrences.c.status.in_(SEEN))
-    rows = conn.execute(
-        select(_DUE, outbox.c.id, outbox.c.chunk)
-        .where(
-            OPEN,
-            outbox.c.channel == channel,
-            outbox.c.lane == "campaign",
-            outbox.c.status == "queued",
-            outbox.c.due <= now,
-            tuple_(_DUE, outbox.c.id) > after,
-            outbox.c.occurrence_id.in_(seen),
-        )
-        .order_by(outbox.c.due, outbox.c.id)
-        .limit(limit)
-    ).all()
-    ids = [row_id for _, row_id, chunk in rows if not chunk]
-    chunks = {chunk: due for due, _, chunk in rows if chunk}
-    return Found(ids, chunks, tuple(rows[-1][:2]) if rows else after)
+    """Rows that are due, the oldest first, of sendings that run or were cancelled: all others'
+    are left as they are. For a reader: the search may be long, and must not keep the writer."""
+    values = {
+        "channel": channel,
+        "now": to_micros(now),
+        "after_due": after[0],
+        "after_id": after[1],
+        "limit": limit,
+    }
+    ids: list[int] = []
+    chunks: dict[str, int] = {}
+    last = after
+    for due, chunk, some in conn.execute(_query(conn, _FIND), values):
+        found = listed(some)
+        last = max(last, (due, max(found)))
+        if chunk:
+            chunks[chunk] = due
+        else:
+            ids += found
+    return Found(ids, chunks, last)
+
+
+def _query(conn: Connection, query: str) -> TextClause:
+    engine = conn.dialect.name
+    return text(query.format(list=_LIST[engine], lock=_LOCK[engine], among=among(conn)))
+
+
+def listed(some: Any) -> list[Any]:
+    """A list that an engine has made: JSON on SQLite."""
+    return decode(some) if isinstance(some, str) else list(some)
 
 
 def abandoned(conn: Connection, channel: str, now: datetime, limit: int) -> list[Any]:
@@ -121,31 +141,39 @@ def recover(conn: Connection, rows: Sequence[Any], outcome: Outcome, now: dateti
 # --- claiming ------------------------------------------------------------------------
 
 _RANK = " ".join(f"when '{purpose}' then {rank}" for purpose, rank in RANKS.items())
-_LOCKED = """
-select o.id, o.key, o.learner_id, o.address, o.message_id, o.attempts, o.doubtful, o.due,
-    o.purpose, o.chosen, o.deadline, o.counted_on, c.status,
-    p.zone, p.reachable, p.welcomed, p.stopped, p.rests_until, p.unasked_on,
-    exists (
-        select 1 from outbox b
-        where b.learner_id = o.learner_id and b.status in ('queued', 'held')
-            and b.purpose <> 'reply' and b.status = 'queued' and b.due <= :now
-            and case b.purpose {rank} end < case o.purpose {rank} end
-    )
-from outbox o
-join profiles p on p.learner_id = o.learner_id
-join occurrences c on c.id = o.occurrence_id
-where o.id {among} and o.status = 'queued' and c.status in ('running', 'cancelled')
-order by o.due, o.id
+_LOCKED = f"""
+with wanted as (
+    select o.id, o.learner_id, o.address, o.message_id, o.attempts, o.doubtful,
+        case when o.doubtful then o.due else 0 end as lost_at,
+        o.purpose, o.chosen, o.deadline, o.counted_on, c.status,
+        p.zone, p.reachable, p.welcomed, p.stopped, p.rests_until, p.unasked_on,
+        exists (
+            select 1 from outbox b
+            where b.learner_id = o.learner_id and b.status in ('queued', 'held')
+                and b.purpose <> 'reply' and b.status = 'queued' and b.due <= :now
+                and case b.purpose {_RANK} end < case o.purpose {_RANK} end
+        ) as outranked
+    from outbox o
+    join profiles p on p.learner_id = o.learner_id
+    join occurrences c on c.id = o.occurrence_id
+    where o.id {{among}} and o.status = 'queued' and c.status in ('running', 'cancelled')
+    {{lock}}
+)
+select message_id, attempts, doubtful, lost_at, purpose, chosen, deadline, counted_on, status,
+    zone, reachable, welcomed, stopped, rests_until, unasked_on, outranked,
+    {{list}}(id) as ids, {{list}}(learner_id) as learners, {{list}}(address) as addresses
+from wanted
+group by message_id, attempts, doubtful, lost_at, purpose, chosen, deadline, counted_on, status,
+    zone, reachable, welcomed, stopped, rests_until, unasked_on, outranked
 """
 _LOCK = {"sqlite": "", "postgresql": "for no key update of o, p skip locked"}
 
 
 def _locked(conn: Connection, ids: Iterable[int], now: datetime) -> Sequence[Any]:
-    """Rows as they are now, with their people. A row that somebody else is at, in a
-    conversation, is left out: nobody waits here for anybody."""
-    engine = conn.dialect.name
-    query = text(_LOCKED.format(rank=_RANK, among=among(conn)) + _LOCK[engine])
-    return conn.execute(query, {"ids": named(conn, ids), "now": to_micros(now)}).all()
+    """Rows as they are now, with their people: those that are alike in everything as one. A row
+    that somebody else is at, in a conversation, is left out: nobody waits here for anybody."""
+    values = {"ids": named(conn, ids), "now": to_micros(now)}
+    return conn.execute(_query(conn, _LOCKED), values).all()
 
 
 def claim(
@@ -159,7 +187,7 @@ def claim(
     """
     going, others = _judge(_locked(conn, ids, now), channel, now, terms.content)
     _put_off(conn, others, now)
-    taken: dict[Purpose, int] = {}
+    taken: Mapping[Purpose, int] = {}
     if channel == quota.LINE:
         going, taken = _afford(conn, going, now, terms)
     return Claimed(pack(conn, channel, going, now, terms.content), taken)
@@ -181,100 +209,97 @@ def again(
     )
     ids = conn.execute(whole).scalars().all()
     rows = _locked(conn, ids, now)
-    if len(rows) < len(ids):
+    if sum(len(listed(row.ids)) for row in rows) < len(ids):
         return Claimed()
     going, others = _judge(rows, channel, now, terms.content)
     _put_off(conn, others, now)
     return Claimed(repeated(conn, channel, going, now, chunk))
 
 
-Going = dict[Group, list[Any]]
-Others = defaultdict[Verdict, list[Any]]
+Others = Sequence[tuple[Verdict, Going]]
 
 
 def _judge(
     rows: Sequence[Any], channel: str, now: datetime, content: Content
-) -> tuple[Going, Others]:
-    """Rows by what becomes of them. Most are alike, and are judged once."""
-    known: dict[Any, tuple[Verdict, int]] = {}
-    going: Going = defaultdict(list)
-    others: Others = defaultdict(list)
-    today: dict[int, int] = {}
-    too_late = to_micros(now - FORGOTTEN)
+) -> tuple[list[Going], list[tuple[Verdict, Going]]]:
+    """What becomes of rows. The second of two for one person is left for the next time."""
+    going: list[Going] = []
+    others: list[tuple[Verdict, Going]] = []
+    today: set[int] = set()
     for row in rows:
-        facts, learner = row[8:], row.learner_id
-        if learner in today:  # two for one person
-            facts = (*facts[:10], today[learner], *facts[11:])
-        if facts not in known:
-            known[facts] = _judged(facts, channel, now, content)
-        verdict, day = known[facts]
-        if row.doubtful and row.due < too_late:
+        verdict = _judged(row, channel, now, content)
+        if row.doubtful and row.lost_at < to_micros(now - FORGOTTEN):
             verdict = Verdict("drop", "forgotten")
-        if verdict.what == "go":
-            going[(row.message_id, facts[0], day, row.attempts)].append(row)
-            today[learner] = day
-        else:
-            others[verdict].append(row)
+        whole = Going(
+            row.message_id,
+            row.purpose,
+            local(now, row.zone).toordinal(),
+            row.attempts,
+            bool(row.doubtful),
+            tuple(zip(listed(row.ids), listed(row.learners), listed(row.addresses), strict=True)),
+        )
+        if verdict.what != "go":
+            others.append((verdict, whole))
+            continue
+        if not today.isdisjoint(each[1] for each in whole.rows):
+            whole = replace(whole, rows=tuple(each for each in whole.rows if each[1] not in today))
+        today.update(each[1] for each in whole.rows)
+        going.append(whole)
     return going, others
 
 
-def _judged(
-    facts: tuple[Any, ...], channel: str, now: datetime, content: Content
-) -> tuple[Verdict, int]:
-    purpose, chosen, deadline, counted_on, status, zone, *person, rests, unasked, outranked = facts
-    reachable, welcomed, stopped = map(bool, person)
+def _judged(row: Any, channel: str, now: datetime, content: Content) -> Verdict:
     waiting = Waiting(
-        purpose,
-        from_micros(deadline),
-        zone,
-        bool(chosen),
+        row.purpose,
+        from_micros(row.deadline),
+        row.zone,
+        bool(row.chosen),
         campaign=True,
         rides=channel in RIDES_ON,
-        running=status == "running",
-        reachable=reachable,
-        welcomed=welcomed,
-        stopped=stopped,
-        rests_until=None if rests is None else from_micros(rests),
-        unasked_on=unasked,
-        outranked=bool(outranked),
-        counted_on=counted_on,
+        running=row.status == "running",
+        reachable=bool(row.reachable),
+        welcomed=bool(row.welcomed),
+        stopped=bool(row.stopped),
+        rests_until=None if row.rests_until is None else from_micros(row.rests_until),
+        unasked_on=row.unasked_on,
+        outranked=bool(row.outranked),
+        counted_on=row.counted_on,
     )
-    return judge(waiting, now, content), local(now, zone).toordinal()
+    return judge(waiting, now, content)
 
 
-def _put_off(conn: Connection, others: Mapping[Verdict, list[Any]], now: datetime) -> None:
+def _put_off(conn: Connection, others: Others, now: datetime) -> None:
     """What may not go now waits, is held back, or has ended. What may have arrived cannot wait
     that long: nobody would know any more whether it is said twice."""
-    for verdict, rows in others.items():
-        doubtful = [row.id for row in rows if row.doubtful]
-        plain = [row.id for row in rows if not row.doubtful]
-        over: dict[str, Any] = {"reason": verdict.why, "ended_at": now}
-        if verdict.what == "wait":
-            values: dict[str, Any] = {"due": verdict.until, "reason": verdict.why}
+    for verdict, whole in others:
+        values: dict[str, Any] = {"reason": verdict.why, "ended_at": now}
+        if whole.doubtful:
+            values["status"] = "uncertain"
+        elif verdict.what == "wait":
+            values = {"due": verdict.until, "reason": verdict.why}
         elif verdict.what == "hold":
             values = {"status": "held", "deadline": now + RIDES_FOR, "reason": verdict.why}
         else:
             late = verdict.why.startswith("deadline")
-            values = {**over, "status": "expired" if late else "cancelled"}
-        for ids, set_ in ((plain, values), (doubtful, {**over, "status": "uncertain"})):
-            for part in parts(ids):
-                still = (outbox.c.id.in_(part), outbox.c.status == "queued")
-                conn.execute(update(outbox).where(*still).values(set_))
+            values["status"] = "expired" if late else "cancelled"
+        for part in parts(whole.ids):
+            still = (outbox.c.id.in_(part), outbox.c.status == "queued")
+            conn.execute(update(outbox).where(*still).values(values))
 
 
 def _afford(
-    conn: Connection, going: Going, now: datetime, terms: Terms
-) -> tuple[Going, dict[Purpose, int]]:
+    conn: Connection, going: Sequence[Going], now: datetime, terms: Terms
+) -> tuple[list[Going], dict[Purpose, int]]:
     """What the month has room for. What may have left already was counted then."""
-    kept: Going = defaultdict(list)
-    taken: dict[Purpose, int] = defaultdict(int)
-    for group, rows in going.items():
-        purpose = group[1]
-        new = [row for row in rows if not row.doubtful]
-        kept[group] = [row for row in rows if row.doubtful]
-        may = quota.take(conn, len(new), purpose, now, terms)
-        kept[group] += new[:may]
-        taken[purpose] += may
-        for part in parts([row.id for row in new[may:]]):
-            quota.put_off(conn, part, purpose, now, terms.content)
-    return {group: rows for group, rows in kept.items() if rows}, dict(taken)
+    kept: list[Going] = []
+    taken: Counter[Purpose] = Counter()
+    for whole in going:
+        may = len(whole.rows)
+        if not whole.doubtful:
+            may = quota.take(conn, may, whole.purpose, now, terms)
+            taken[whole.purpose] += may
+        for part in parts(whole.ids[may:]):
+            quota.put_off(conn, part, whole.purpose, now, terms.content)
+        if may:
+            kept.append(replace(whole, rows=whole.rows[:may]))
+    return kept, taken

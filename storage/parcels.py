@@ -1,13 +1,14 @@
 """Rows of campaigns as requests: what leaves by multicast, what leaves alone, how each ended."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
 from msgspec.json import encode
-from sqlalchemy import Connection, select, text
+from msgspec.structs import replace
+from sqlalchemy import Connection, bindparam, select, text
 
 from content.schema import Content
 from flows.types import Purpose
@@ -35,11 +36,22 @@ class Parcel(Struct, frozen=True):
     claimed: datetime
 
 
-Group = tuple[int, Purpose, int, int]
-"""Message, purpose, the day (an ordinal in the people's zone) that it takes of them, and how
-often the rows have been attempted."""
-Going = Mapping[Group, list[Any]]
-"""Locked rows that may go now."""
+class Going(Struct, frozen=True):
+    """Locked rows that are alike and may go now. `day` is the day (an ordinal in their people's
+    zone) that they take; `attempts` those that there have been."""
+
+    message: int
+    purpose: Purpose
+    day: int
+    attempts: int
+    doubtful: bool
+    rows: tuple[tuple[int, int, str], ...]
+    """Id, learner and address of each."""
+
+    @property
+    def ids(self) -> list[int]:
+        return [each[0] for each in self.rows]
+
 
 # --- any number of ids as one parameter ----------------------------------------------
 
@@ -62,82 +74,84 @@ def parts(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def pack(
-    conn: Connection, channel: str, going: Going, now: datetime, content: Content
+    conn: Connection, channel: str, going: Sequence[Going], now: datetime, content: Content
 ) -> list[Parcel]:
     """Rows that say the same to many leave together, under a key that is stored with each of
     them. A row that is alone, or says something of its own, or may have left alone before,
     leaves alone."""
-    words = messages.load(conn, {message for message, *_ in going})
+    words = messages.load(conn, {whole.message for whole in going})
     parcels: list[Parcel] = []
-    for group, rows in going.items():
-        request, slots = words[group[0]]
-        many = channel in MULTICAST and not slots
-        alone = [row for row in rows if not many or row.doubtful]
-        for part in parts([row for row in rows if many and not row.doubtful]):
-            if len(part) == 1:
-                alone += part
-                continue
-            chunk = new_key(now)
-            _mark(conn, part, group, chunk, now)
-            parcels.append(_multicast(channel, part, request, chunk, group[1], now))
-        if alone:
-            parcels += _singles(conn, channel, group, alone, (request, slots), now, content)
+    for whole in going:
+        request, slots = words[whole.message]
+        together = channel in MULTICAST and not slots and not whole.doubtful
+        for rows in parts(whole.rows):
+            part = replace(whole, rows=rows)
+            if together and len(rows) > 1:
+                chunk = new_key(now)
+                _mark(conn, part, chunk, now)
+                parcels.append(_multicast(channel, [part], request, chunk, now))
+            else:
+                parcels += _singles(conn, channel, part, (request, slots), now, content)
     return parcels
 
 
 def repeated(
-    conn: Connection, channel: str, going: Going, now: datetime, chunk: str
+    conn: Connection, channel: str, going: Sequence[Going], now: datetime, chunk: str
 ) -> list[Parcel]:
     """The same multicast once more: one request, or LINE would take the second for a repeat."""
     if not going:
         return []
-    for group, rows in going.items():
-        _mark(conn, rows, group, chunk, now)
-    (message, purpose, *_), *_ = going
+    for whole in going:
+        _mark(conn, whole, chunk, now)
+    message = going[0].message
     request, _ = messages.load(conn, [message])[message]
-    whole = [row for rows in going.values() for row in rows]
-    return [_multicast(channel, whole, request, chunk, purpose, now)]
+    return [_multicast(channel, going, request, chunk, now)]
 
 
 def _multicast(
-    channel: str,
-    rows: Sequence[Any],
-    request: Request,
-    chunk: str,
-    purpose: Purpose,
-    now: datetime,
+    channel: str, going: Sequence[Going], request: Request, chunk: str, now: datetime
 ) -> Parcel:
-    attempts, doubtful = rows[0].attempts + 1, bool(rows[0].doubtful)
-    row = Row(0, chunk, channel, "", "campaign", request, attempts, doubtful, chunk=chunk)
-    ids, to = tuple(row.id for row in rows), tuple(row.address for row in rows)
-    return Parcel(row, ids, to, purpose, now)
+    first = going[0]
+    row = Row(
+        0,
+        chunk,
+        channel,
+        "",
+        "campaign",
+        request,
+        first.attempts + 1,
+        first.doubtful,
+        chunk=chunk,
+    )
+    ids, _, to = zip(*(each for whole in going for each in whole.rows), strict=True)
+    return Parcel(row, ids, to, first.purpose, now)
 
 
 def _singles(
     conn: Connection,
     channel: str,
-    group: Group,
-    rows: Sequence[Any],
+    whole: Going,
     words: messages.Words,
     now: datetime,
     content: Content,
 ) -> list[Parcel]:
-    _mark(conn, rows, group, "", now)
-    values = _values(conn, rows, words[1], content)
+    _mark(conn, whole, "", now)
+    values = _values(conn, whole, words[1], content)
+    keys = {row.id: row.key for row in conn.execute(_KEYS, {"ids": whole.ids})}
     parcels = []
-    for one in rows:
-        request = messages.fill(words, values.get(one.learner_id, {}))
+    for row_id, learner, address in whole.rows:
+        request = messages.fill(words, values.get(learner, {}))
         row = Row(
-            one.id,
-            one.key,
+            row_id,
+            keys[row_id],
             channel,
-            one.address,
+            address,
             "campaign",
             request,
-            one.attempts + 1,
-            bool(one.doubtful),
+            whole.attempts + 1,
+            whole.doubtful,
         )
-        parcels.append(Parcel(row, (one.id,), (one.address,), group[1], now))
+        parcels.append(Parcel(row, (row_id,), (address,), whole.purpose, now))
     if channel in KEEPS_HISTORY:  # its page reads the words from the rows
         said = [
             {"id": parcel.row.id, "payload": encode(parcel.row.request).decode()}
@@ -147,6 +161,7 @@ def _singles(
     return parcels
 
 
+_KEYS = select(outbox.c.id, outbox.c.key).where(outbox.c.id.in_(bindparam("ids", expanding=True)))
 _MARK = """
 update outbox set status = 'sending', attempts = attempts + 1, lease_until = :lease,
     counted_on = :day, chunk = :chunk
@@ -155,36 +170,33 @@ where id {among} and status = 'queued'
 _COUNT = "update profiles set unasked_on = :day where learner_id {among}"
 
 
-def _mark(conn: Connection, rows: Sequence[Any], group: Group, chunk: str, now: datetime) -> None:
+def _mark(conn: Connection, whole: Going, chunk: str, now: datetime) -> None:
     """With the sender, and this day of their people's taken."""
-    lease, day = to_micros(now + LEASE), group[2]
-    ids = named(conn, [row.id for row in rows])
-    values = {"ids": ids, "lease": lease, "day": day, "chunk": chunk}
+    lease, day = to_micros(now + LEASE), whole.day
+    values = {"ids": named(conn, whole.ids), "lease": lease, "day": day, "chunk": chunk}
     conn.execute(text(_MARK.format(among=among(conn))), values)
-    people = {"ids": named(conn, [row.learner_id for row in rows]), "day": day}
+    people = {"ids": named(conn, [each[1] for each in whole.rows]), "day": day}
     conn.execute(text(_COUNT.format(among=among(conn))), people)
 
 
 def _values(
-    conn: Connection, rows: Sequence[Any], slots: Sequence[str], content: Content
+    conn: Connection, whole: Going, slots: Sequence[str], content: Content
 ) -> dict[int, dict[str, str]]:
     """What is filled in for each person: their name, their unit, the step they are at."""
     if not slots:
         return {}
     steps = {step.id: step.name for step in content.method.steps}
     found: dict[int, dict[str, str]] = {}
-    for part in parts(rows):
-        who = [row.learner_id for row in part]
-        columns = (profiles.c.learner_id, profiles.c.lang, profiles.c.step)
-        people = (
-            select(*columns, persons.c.name, units.c.name.label("unit"))
-            .join(persons, persons.c.id == profiles.c.person_id, isouter=True)
-            .join(units, units.c.id == persons.c.unit_id, isouter=True)
-            .where(profiles.c.learner_id.in_(who))
-        )
-        for row in conn.execute(people):
-            step = steps[row.step].of(row.lang) if row.step in steps else ""
-            found[row.learner_id] = {"name": row.name or "", "unit": row.unit or "", "step": step}
+    columns = (profiles.c.learner_id, profiles.c.lang, profiles.c.step)
+    people = (
+        select(*columns, persons.c.name, units.c.name.label("unit"))
+        .join(persons, persons.c.id == profiles.c.person_id, isouter=True)
+        .join(units, units.c.id == persons.c.unit_id, isouter=True)
+        .where(profiles.c.learner_id.in_([each[1] for each in whole.rows]))
+    )
+    for row in conn.execute(people):
+        step = steps[row.step].of(row.lang) if row.step in steps else ""
+        found[row.learner_id] = {"name": row.name or "", "unit": row.unit or "", "step": step}
     return found
 
 
