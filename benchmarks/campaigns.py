@@ -46,10 +46,10 @@ def telegram(quick: bool) -> list[Row]:
     """The share of Telegram's limit that is used, alone and with windows that must be kept."""
     seconds = 20 if quick else 60
     rows = []
-    for name, more in (("", ()), (", 1 % throttled", ("--throttled", "0.01"))):
+    for name, more in (("", ()), (", 5 in 1,000 throttled", ("--throttled", "0.005"))):
         with (
             processes.sqlite() as url,
-            processes.telegram("--rate", str(RATE), "--retry-after", "2", *more) as platform,
+            processes.telegram("--rate", str(RATE), "--retry-after", "5", *more) as platform,
         ):
             _fill(url, "telegram", RATE * seconds, "[#a] สวัสดี")
             with _service(url, platform):
