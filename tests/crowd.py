@@ -1,5 +1,6 @@
 """Very many learners at once, and a campaign to them, written straight into the tables."""
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -119,7 +120,8 @@ def campaign(
         insert(occurrences).values(row).returning(occurrences.c.id)
     ).scalar_one()
     button = Choice(f"c{sending}.go", "ไปต่อ", "*")
-    message = messages.keep(conn, (Reply(said, (button,), notify=True, purpose=purpose),))
+    reply = Reply(said, (button,), notify=True, purpose=purpose)
+    message = messages.keep(conn, (reply,), re.findall(r"{(\w+)}", said))
     conn.execute(
         text(
             "insert into outbox (key, learner_id, channel, address, lane, payload, created_at,"
