@@ -170,6 +170,7 @@ def upgrade() -> None:
         batch_op.add_column(
             sa.Column("chunk", sa.String(length=36), server_default="", nullable=False)
         )
+        batch_op.drop_constraint("fk_outbox_learner_id", type_="foreignkey")
         batch_op.drop_index(batch_op.f("ix_outbox_channel_address_id"))
         batch_op.drop_index(
             batch_op.f("ix_outbox_open"), sqlite_where=sa.text("status in ('queued', 'sending')")
@@ -215,6 +216,9 @@ def upgrade() -> None:
             sa.Column("zone", sa.String(length=64), server_default="", nullable=False)
         )
 
+    # until now everything personal was somebody's word, or a reminder about to expire
+    op.execute("update outbox set purpose = 'word' where lane = 'personal'")
+
 
 def downgrade() -> None:
 
@@ -256,6 +260,7 @@ def downgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_outbox_channel_address_id"), ["channel", "address", "id"], unique=False
         )
+        batch_op.create_foreign_key("fk_outbox_learner_id", "learners", ["learner_id"], ["id"])
         batch_op.drop_column("chunk")
         batch_op.drop_column("message_id")
         batch_op.drop_column("occurrence_id")
