@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, update
 
 from bot import metrics
 from bot.dispatch import Unavailable
-from storage import campaigns, timers
+from storage import campaigns, profiles, timers
 from storage.gathered import insert_new
 from storage.models import heartbeats
 
@@ -48,6 +48,8 @@ class Scheduler:
         every(self._count, "interval", seconds=1, misfire_grace_time=None)
         every(self._safely, "interval", [self.fire], seconds=1, misfire_grace_time=None)
         every(self._safely, "interval", [self.tidy], seconds=60, misfire_grace_time=None)
+        every(self._safely, "date", [self.complete], misfire_grace_time=None)
+        every(self._app.warn, "interval", hours=24, misfire_grace_time=None)
         self._ticker.start()
 
     def stop(self) -> None:
@@ -90,6 +92,12 @@ class Scheduler:
         run, content = self._app.dispatcher.run, self._app.content
         await run(lambda conn, now: campaigns.fire(conn, now, content))
         while await run(lambda conn, now: campaigns.expand(conn, now, content)):
+            pass
+
+    async def complete(self) -> None:
+        """Make the profiles that an earlier version did not know of, some at a time."""
+        run, content = self._app.dispatcher.run, self._app.content
+        while await run(lambda conn, now: profiles.fill(conn, content)):
             pass
 
     async def tidy(self) -> None:

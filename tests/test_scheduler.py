@@ -2,14 +2,17 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from bot.watchdog import STUCK, Watchdog
 from content.schema import Content
-from storage.models import heartbeats
-from tests.running import ROOT, edge, ready
+from storage import roster
+from storage.database import Database
+from storage.models import heartbeats, profiles
+from tests.running import ROOT, edge, eventually, ready
 
 
 def test_a_process_leaves_a_sign_of_life_of_its_own(url: str, content: Content) -> None:
@@ -18,6 +21,17 @@ def test_a_process_leaves_a_sign_of_life_of_its_own(url: str, content: Content) 
         (found,) = door.rows(select(heartbeats.c.name))
 
     assert found.name.count(":") == 1
+
+
+def test_learners_of_an_earlier_version_get_their_profiles(url: str, content: Content) -> None:
+    db = Database(url)
+    with db.write() as conn:
+        for number in range(3):
+            roster.create(conn, "line", f"U{number}", datetime.now(UTC))
+        conn.execute(delete(profiles))
+    db.close()
+    with edge(url, content) as door:
+        eventually(lambda: len(door.rows(select(profiles.c.learner_id))) == 3)
 
 
 # --- the watchdog ------------------------------------------------------------------------
