@@ -64,12 +64,7 @@ class Telegram(Simulator):
         self.frozen_until = 0.0
         """Until then the whole bot is told to wait."""
         self.retry_after = retry_after
-        self.strict = rate is not None
-        self._bucket = Bucket(rate, rate) if rate is not None else None
-        self._windows: dict[str, tuple[float, float]] = {}
-        """By chat, "" for the whole bot: when it was told to wait, and until when."""
-        self._closed = 0.0
-        """Seconds for which the whole bot was told to wait."""
+        self._limit(rate)
         self.queues: Queues | None = None
         self.hook = ("", "")
         """A webhook to deliver to and its secret, whatever the bot has asked for."""
@@ -84,6 +79,14 @@ class Telegram(Simulator):
         """The record of the request that is being carried out."""
         self._serial = 0
         self._news: asyncio.Event | None = None
+
+    def _limit(self, rate: float | None) -> None:
+        self.strict = rate is not None
+        self._bucket = Bucket(rate, rate) if rate is not None else None
+        self._windows: dict[str, tuple[float, float]] = {}
+        """By chat, "" for the whole bot: when it was told to wait, and until when."""
+        self._closed = 0.0
+        """Seconds for which the whole bot was told to wait."""
 
     # --- what users do -----------------------------------------------------------------
 
