@@ -296,7 +296,7 @@ def _afford(
     for whole in going:
         may = len(whole.rows)
         if not whole.doubtful:
-            may = quota.take(conn, may, whole.purpose, now, terms)
+            may = quota.take(conn, may, whole.purpose, now, terms.after(taken))
             taken[whole.purpose] += may
         for part in parts(whole.ids[may:]):
             quota.put_off(conn, part, whole.purpose, now, terms.content)

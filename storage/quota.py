@@ -2,12 +2,13 @@
 leaves and given back when it did not."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import BigInteger, Connection, and_, case, exists, func, select, type_coerce, update
 
 from content.schema import Content
@@ -48,6 +49,11 @@ class Terms(Struct, frozen=True):
     content: Content
     ahead: Forecast = ()
     safety: float = 0.0
+
+    def after(self, taken: Mapping[Purpose, int]) -> "Terms":
+        """What was to come and has been taken is to come no more."""
+        ahead = [(purpose, max(0, n - taken.get(purpose, 0))) for purpose, n in self.ahead]
+        return replace(self, ahead=ahead)
 
 
 def month_of(now: datetime) -> str:
@@ -136,7 +142,7 @@ def charge(
     short: set[str] = set()
     taken: dict[Purpose, int] = {}
     for purpose, rows in by_purpose.items():
-        taken[purpose] = may = take(conn, len(rows), purpose, now, terms)
+        taken[purpose] = may = take(conn, len(rows), purpose, now, terms.after(taken))
         if late := rows[may:]:
             put_off(conn, [row.id for row in late], purpose, now, terms.content)
             short.update(row.key for row in late)
