@@ -199,7 +199,7 @@ class Sender:
         now = self._clock()
         self._in_hand[name] += len(rows)
         try:
-            job = partial(self._claimed, name, [row.key for row in rows], self._budget.terms())
+            job = partial(self._claimed, name, rows, self._budget.terms())
             got, taken = await self._dispatcher.run(job)
         except BaseException:
             self._in_hand[name] -= len(rows)
@@ -214,15 +214,16 @@ class Sender:
                 self._known.discard(row.key)
 
     def _claimed(
-        self, name: str, keys: list[str], terms: Terms, conn: Connection, now: datetime
+        self, name: str, rows: list[Row], terms: Terms, conn: Connection, now: datetime
     ) -> tuple[set[str], dict[Purpose, int]]:
         """The keys that may go, and what they cost."""
         if not self._leases.verify(conn, name, now):
             return set(), {}
-        got = outbox.claim(conn, keys, now, self._content)
-        if name != quota.LINE:
+        got = outbox.claim(conn, rows, now, self._content)
+        unasked = got & {row.key for row in rows if row.unasked}
+        if name != quota.LINE or not unasked:
             return got, {}
-        short, taken = quota.charge(conn, got, now, terms)
+        short, taken = quota.charge(conn, unasked, now, terms)
         return got - short, taken
 
     def _line_up(self, row: Row, claimed: datetime) -> None:

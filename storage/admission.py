@@ -38,26 +38,20 @@ _COLUMNS = (
 )
 
 
-def admit(conn: Connection, keys: Sequence[str], now: datetime, content: Content) -> list[str]:
-    """The keys that may go now; the others wait, are held back or have ended. Rows that answer
-    somebody are not asked."""
-    unasked = [outbox.c.key.in_(keys), outbox.c.lane.in_(("personal", "campaign"))]
-    asked = select(outbox.c.key, outbox.c.learner_id).where(*unasked)
-    mine = {row.key: row.learner_id for row in conn.execute(asked)}
-    if not mine:
-        return list(keys)
-    learners = {learner for learner in mine.values() if learner is not None}
-    kept.fill(conn, content, only=learners)
+def admit(conn: Connection, keys: Sequence[str], now: datetime, content: Content) -> set[str]:
+    """Of rows that nobody asked for, the keys that may go now; the others wait, are held back
+    or have ended."""
+    whose = select(outbox.c.learner_id).where(outbox.c.key.in_(keys))
+    kept.fill(conn, content, only=whose)
     rows = conn.execute(
         select(*_COLUMNS)
         .select_from(outbox)
         .join(profiles, profiles.c.learner_id == outbox.c.learner_id, isouter=True)
         .join(occurrences, occurrences.c.id == outbox.c.occurrence_id, isouter=True)
-        .where(*unasked, outbox.c.status == "queued")
+        .where(outbox.c.key.in_(keys), outbox.c.status == "queued")
         .order_by(_RANK, outbox.c.id)
     ).all()
-    going = _judged(conn, rows, now, content)
-    return [key for key in keys if key not in mine or key in going]
+    return _judged(conn, rows, now, content)
 
 
 def _judged(conn: Connection, rows: Sequence[Any], now: datetime, content: Content) -> set[str]:
@@ -71,7 +65,7 @@ def _judged(conn: Connection, rows: Sequence[Any], now: datetime, content: Conte
             _put_off(conn, row, verdict, now)
             continue
         going.add(row.key)
-        if row.purpose in RANKS:
+        if row.purpose in RANKS or row.chosen:  # what they asked for themselves counts, too
             day = local(now, waiting.zone).toordinal()
             today[row.learner_id] = day
             count(conn, [row.id], [row.learner_id], day)

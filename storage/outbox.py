@@ -63,16 +63,18 @@ _FINISH = (
 )
 
 
-def claim(conn: Connection, keys: Sequence[str], now: datetime, content: Content) -> set[str]:
+def claim(conn: Connection, rows: Sequence[Row], now: datetime, content: Content) -> set[str]:
     """Take rows for an attempt, after checking once more that they may go.
 
     Committed before the platform hears of them: a crash afterwards leaves them `sending`,
     and whoever finds them knows that the outcome is unknown.
     """
+    keys = [row.key for row in rows]
     _cancel_unreachable(conn, keys, now)
-    kept = admission.admit(conn, keys, now, content)
-    lease = now + LEASE
-    return set(conn.execute(_CLAIM, {"keys": list(kept), "lease": lease}).scalars())
+    if unasked := [row.key for row in rows if row.unasked]:
+        going = admission.admit(conn, unasked, now, content)
+        keys = [row.key for row in rows if not row.unasked or row.key in going]
+    return set(conn.execute(_CLAIM, {"keys": keys, "lease": now + LEASE}).scalars())
 
 
 def _cancel_unreachable(conn: Connection, keys: Sequence[str], now: datetime) -> None:

@@ -1,10 +1,10 @@
 """Learners as segments and the gate see them: one narrow row each, kept with the state."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import asdict
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from content.schema import Content
 from flows.profile import profile
@@ -31,8 +31,9 @@ def store(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
     upsert_many(conn, profiles, rows, reachable)
 
 
-def fill(conn: Connection, content: Content, only: Iterable[int] | None = None) -> int:
-    """Make profiles that are missing, at most `FILL` at a time; how many were made."""
+def fill(conn: Connection, content: Content, only: Select[Any] | None = None) -> int:
+    """Make profiles that are missing, at most `FILL` at a time, of all learners or of those that
+    a query finds; how many were made."""
     missing = select(
         learners.c.id,
         learners.c.channel,
@@ -46,7 +47,7 @@ def fill(conn: Connection, content: Content, only: Iterable[int] | None = None) 
         isouter=True,
     )
     if only is not None:
-        missing = missing.where(learners.c.id.in_(list(only)))
+        missing = missing.where(learners.c.id.in_(only))
     known = select(profiles.c.learner_id).where(profiles.c.learner_id == learners.c.id)
     rows = conn.execute(missing.where(~known.exists()).limit(FILL)).all()
     upsert_many(conn, profiles, [_filled(row, content) for row in rows])

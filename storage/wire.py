@@ -65,6 +65,11 @@ class Row(Struct, frozen=True):
     """The retry key of the multicast that this row leaves by, if it does."""
 
     @property
+    def unasked(self) -> bool:
+        """Nobody is waiting for it: the gate is asked before it leaves."""
+        return self.lane in ("personal", "campaign")
+
+    @property
     def retry_key(self) -> str:
         """What LINE recognises a repeat by: always the same for the same row."""
         return self.key if self.lane != "campaign" else str(uuid5(CAMPAIGNS, self.key))

@@ -366,8 +366,8 @@ def test_whoever_leaves_is_sent_nothing_more_until_they_are_back(talk: Talk) -> 
 def test_a_row_is_claimed_once_and_its_outcome_is_kept(talk: Talk) -> None:
     row = talk.hear(Started()).queued[0]
     with talk.db.write() as conn:
-        assert outbox.claim(conn, [row.key], NOW, talk.content) == {row.key}
-        assert outbox.claim(conn, [row.key], NOW, talk.content) == set()
+        assert outbox.claim(conn, [row], NOW, talk.content) == {row.key}
+        assert outbox.claim(conn, [row], NOW, talk.content) == set()
     with talk.db.read() as conn:
         assert outbox.abandoned(conn, "line", NOW) == []
         late = outbox.abandoned(conn, "line", NOW + outbox.LEASE)

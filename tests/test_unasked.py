@@ -68,7 +68,9 @@ class Desk(Talk):
 
     def claim(self, *keys: str, at: Any = None) -> set[str]:
         with self.db.write() as conn:
-            return outbox.claim(conn, keys, at or self.now, self.content)
+            found = conn.execute(select(rows_table).where(rows_table.c.key.in_(keys)))
+            rows = [outbox.as_row(row) for row in found]
+            return outbox.claim(conn, rows, at or self.now, self.content)
 
     def row(self, key: str) -> Any:
         with self.db.read() as conn:

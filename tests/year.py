@@ -244,7 +244,7 @@ class Service:
                     quota.finish(conn, ended, now, self.content)
 
     def _claimed(self, conn: Connection, rows: Sequence[Row], now: datetime) -> set[str]:
-        may = outbox.claim(conn, [row.key for row in rows], now, self.content)
+        may = outbox.claim(conn, rows, now, self.content)
         line = [row.key for row in rows if row.key in may and row.channel == quota.LINE]
         short, _ = quota.charge(conn, line, now, self.terms)
         return may - short
