@@ -27,6 +27,7 @@ _COLUMNS = (
     outbox.c.chosen,
     outbox.c.deadline,
     outbox.c.counted_on,
+    outbox.c.doubtful,
     profiles.c.zone,
     profiles.c.reachable,
     profiles.c.welcomed,
@@ -115,8 +116,10 @@ def count(conn: Connection, rows: Sequence[int], learners: Sequence[int], day: i
 
 def _put_off(conn: Connection, row: Any, verdict: Verdict, now: datetime) -> None:
     match verdict.what:
+        case _ if row.doubtful:  # by then nobody would know any more whether it is said twice
+            values: dict[str, Any] = {"status": "uncertain", "reason": verdict.why, "ended_at": now}
         case "wait":
-            values: dict[str, Any] = {"due": verdict.until, "reason": verdict.why}
+            values = {"due": verdict.until, "reason": verdict.why}
         case "hold":
             values = {"status": "held", "deadline": now + RIDES_FOR, "reason": verdict.why}
         case _:

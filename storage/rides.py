@@ -37,6 +37,7 @@ _WAITING = (
     .where(
         outbox.c.learner_id.in_(bindparam("learners", expanding=True)),
         UNASKED_ROWS,
+        outbox.c.doubtful.is_(False),  # the others may have arrived
         outbox.c.deadline > bindparam("now"),
         or_(
             outbox.c.occurrence_id.is_(None),

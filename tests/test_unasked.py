@@ -312,3 +312,17 @@ def test_placeholders_are_filled_for_each_person(desk: Desk) -> None:
         words = messages.load(conn, [kept])[kept]
     filled = messages.fill(words, {"name": "สมชาย {unit}", "unit": "กองคลัง"})
     assert filled.replies[0].text == "สวัสดี สมชาย กองคลัง จาก กองคลัง {ไม่ใช่ช่อง}"
+
+
+# --- what may have arrived -----------------------------------------------------------------
+
+
+def test_what_may_have_arrived_is_neither_put_off_nor_carried_along(desk: Desk) -> None:
+    """P9: after a day the platform would not know it again."""
+    late = desk.put(doubtful=True)
+    assert desk.claim(late, at=EVENING) == set()
+    assert (desk.row(late).status, desk.row(late).reason) == ("uncertain", "hours")
+
+    riding = desk.put(doubtful=True)
+    desk.hear(Said("เมนู"))
+    assert desk.row(riding).status == "queued"
