@@ -118,6 +118,14 @@ def calendar(
 
 
 @app.command()
+def quota() -> None:
+    """What this month's LINE messages have been used for, and what is still to come."""
+    from bot.quotas import show
+
+    show(load_settings(), load(), out)
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database to this version."""
     from storage.migrate import migrate as run

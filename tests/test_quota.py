@@ -18,6 +18,7 @@ from storage.database import Database
 from storage.gathered import create
 from storage.models import outbox, profiles, quotas, timers
 from storage.quota import Terms
+from tests.running import kaona, ready
 from tests.simulators.line import Line
 from tests.test_bulk import Campaign, campaigning
 from tests.test_sender import NOW
@@ -259,3 +260,24 @@ async def test_a_personal_reminder_without_room_is_held_back(both: tuple[Campaig
         conn.execute(update(outbox).values(status="queued", due=NOW))
     await office.sweep()
     assert line.used == 96
+
+
+def test_the_command_shows_what_fits_and_what_does_not(tmp_path: Path) -> None:
+    url = ready(tmp_path)
+    db = Database(url)
+    with db.write() as conn:
+        learner = create(conn, "line", "U1", NOW)
+        now = datetime.now(UTC)
+        quota.store(conn, 30, 28, now)
+        for number in range(5):
+            row = {"key": str(number), "learner_id": learner, "channel": "line", "address": "U1"}
+            row |= {"lane": "personal", "payload": "{}", "status": "queued", "purpose": "due"}
+            conn.execute(insert(outbox).values(**row, created_at=now, due=now, deadline=now))
+    db.close()
+
+    done = kaona("quota", folder=tmp_path, KAONA_DATABASE_URL=url, LINE_QUOTA_SAFETY="0")
+
+    assert done.returncode == 0, done.stderr
+    assert "used: 28 by LINE's count" in done.stdout
+    (line,) = [row.split() for row in done.stdout.splitlines() if row.strip().startswith("due")]
+    assert line == ["due", "5", "2", "2", "3"]
