@@ -34,7 +34,7 @@ from storage.looks import TRIES
 from storage.models import EPOCH, facts, from_micros, learners, outbox, parked
 from tests.running import SECRET, Service, environment, eventually, rows
 from tests.simulators.line import BOT, Line
-from tests.simulators.server import Fault, Json
+from tests.simulators.server import Fault, Json, Temper
 from tests.simulators.telegram import Telegram
 
 SAYS = ("1", "2", "3", "๑", "ก", "เมนู", "ช่วยเหลือ", "ฮัมเพลง", "WRON-GCOD-E234-X", "ไว้ก่อน")
@@ -42,36 +42,11 @@ WORKERS = 16
 LINK = "https://kaona.example.go.th"
 
 
-# --- platforms that are not always well ------------------------------------------------------
-
-
-class Moody:
+def unwell(seed: int) -> Temper:
     """Two requests in a hundred are throttled; of two hundred, the answer to one is lost after
     the request was carried out. At last it recovers: LINE's limits would hold up the rest for a
     minute."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__()
-        self.retry_after = 1
-        self.lost = self.throttled = 0
-        self.well = False
-        self._mood = random.Random(seed)
-
-    def _fault(self, path: str) -> Fault | None:
-        roll = 1.0 if self.well else self._mood.random()
-        if roll < 0.02:
-            self.throttled += 1
-            return 429
-        if roll < 0.025:
-            self.lost += 1
-            return "lost"
-        return None
-
-
-class MoodyLine(Moody, Line): ...
-
-
-class MoodyTelegram(Moody, Telegram): ...
+    return Temper(seed, throttled=0.02, lost=0.005)
 
 
 # --- what streams in -------------------------------------------------------------------------
@@ -254,7 +229,7 @@ class Run:
         self.url, self.folder, self.kills, self.n = url, folder, kills, n
         self._content = content
         self._fuse = random.Random(4711)
-        self.line, self.telegram = MoodyLine(1), MoodyTelegram(2)
+        self.line, self.telegram = Line(temper=unwell(1)), Telegram(temper=unwell(2), retry_after=1)
         self.faults: list[str] = []
 
     def go(self) -> str:
@@ -267,7 +242,7 @@ class Run:
                 self._one_life(service, kill)
             service.start()
             self.feeder.finish(120 + self.n / 20)
-            self.line.well = self.telegram.well = True
+            self.line.temper.well = self.telegram.temper.well = True
             eventually(lambda: not self._open(), 120)
             assert service.end() == 0
         self._check()
@@ -370,7 +345,7 @@ class Run:
                 got = Counter(each.get("text") or each.get("caption", "") for each in sent)
                 self.repeated += (got - wanted).total()
                 self._miss("telegram", address, (wanted - got).total(), 1)
-        if self.repeated > self.kills * IN_FLIGHT + self.telegram.lost:
+        if self.repeated > self.kills * IN_FLIGHT + _faults(self.telegram, "lost"):
             self.faults.append(f"{self.repeated} repeated on Telegram")
 
     def _miss(self, channel: str, address: str, messages: int, most: int) -> None:
@@ -386,9 +361,14 @@ class Run:
             f"LINE messages {self.delivered} doubled {self.doubled} | "
             f"Telegram repeated {self.repeated} | uncertain {len(self.uncertain)} "
             f"of them never delivered {self.missing} | throttled "
-            f"{self.line.throttled + self.telegram.throttled} answers lost "
-            f"{self.line.lost + self.telegram.lost} | faults {len(self.faults)} | {seconds:.0f} s"
+            f"{_faults(self.line, 429) + _faults(self.telegram, 429)} answers lost "
+            f"{_faults(self.line, 'lost') + _faults(self.telegram, 'lost')} | "
+            f"faults {len(self.faults)} | {seconds:.0f} s"
         )
+
+
+def _faults(platform: Line | Telegram, kind: Fault) -> int:
+    return sum(record.get("fault") == kind for record in platform.history)
 
 
 def _broken(folder: Path) -> list[str]:
