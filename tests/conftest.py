@@ -8,7 +8,9 @@ from content.schema import Content
 
 pytest_plugins = ["tests.databases"]
 
+settings.register_profile("default", deadline=None)  # another process may take the machine away
 settings.register_profile("nightly", max_examples=2000, deadline=None)
+settings.load_profile("default")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
