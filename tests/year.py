@@ -60,6 +60,7 @@ CAMPAIGNS: list[tuple[str, str, int, dict[str, Any]]] = [
 ]
 """Name, purpose, hours until the deadline, when."""
 MONTHLY = "You have reached your monthly limit."
+STEP = 5 * MINUTE
 SAFETY = 0.1
 SETTLING = 14 * DAY
 """What was written in the last days of the year may still be under way."""
@@ -434,12 +435,12 @@ class Year:
                 approved(conn, f"[#{name}]", due, purpose, hours, schedule=schedule)
 
     def _next(self) -> datetime:
-        """When something happens next, a minute from now at the earliest."""
+        """When something happens next; the service looks every few minutes at most."""
         soonest = self._agenda[0][0]
         if not self._troubled("service"):
             due = self.service.next_due()
             if due is not None:
-                soonest = min(soonest, max(due - self._ahead(), self.true + MINUTE))
+                soonest = min(soonest, max(due - self._ahead(), self.true + STEP))
         return max(soonest, self.true)
 
     def _turn_of_events(self) -> None:
