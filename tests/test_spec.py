@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from bot.channels import line, telegram
+from bot.limits import Pace
 from content.schema import Content
 from flows.types import Picture, Reply
 from storage.wire import Outcome, Request, Row
@@ -39,7 +40,7 @@ def rows(channel: str, said: Said) -> Iterator[Row]:
         for part in pack(replies):
             pictures = tuple(uuid4().hex for reply in part if reply.picture)
             request = Request(part, pictures)
-            yield Row(0, str(uuid4()), channel, SOMCHAI[channel], "personal", request, 1, False)
+            yield Row(0, str(uuid4()), channel, SOMCHAI[channel], "reply", request, 1, False)
 
 
 async def _line(said: Said) -> tuple[list[Outcome], Line]:
@@ -61,7 +62,8 @@ async def _telegram(said: Said) -> tuple[list[Outcome], Telegram]:
         return PNG
 
     async with platform.serve() as base:
-        sender = telegram.TelegramSender(platform.token, base=base, clock=lambda: NOW, draw=draw)
+        options = {"clock": lambda: NOW, "draw": draw, "pace": Pace(1e6)}
+        sender = telegram.TelegramSender(platform.token, base=base, **options)
         await sender.start()
         try:
             return [await sender.send(row) for row in rows("telegram", said)], platform
