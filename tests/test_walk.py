@@ -1,24 +1,44 @@
-"""The walk: what must hold after every event in every reachable state, with the real content."""
+"""The walk: what must hold after every event in every reachable state, with the real content;
+and every message it meets, rendered by the real SDKs and judged by the platforms' own specs."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from msgspec import Struct, field
 
 from bot.channels import line, telegram
 from bot.channels.line_sdk import BUTTONS, LABEL
+from bot.limits import Pace
 from content.schema import Content
 from flows import steps
 from flows.engine import FLOWS
 from flows.text import utf16_len
-from flows.types import AnyEvent, Erase, Fired, Left, Pressed, Reply, Said, Started, State, Unsent
+from flows.types import (
+    AnyEvent,
+    Erase,
+    Fired,
+    Left,
+    Picture,
+    Pressed,
+    Reply,
+    Said,
+    Started,
+    State,
+    Unsent,
+)
+from storage.wire import Outcome, Request, Row
+from tests.dialog import dialogs, replies_of
+from tests.simulators.line import Line
+from tests.simulators.telegram import Telegram
+from tests.spec import line_faults, needs_specs, telegram_faults
 from tests.walk import (
     NOW,
     UNCLEAR,
     Step,
     Walk,
-    keep,
     out_of_order,
     play,
     replaced,
@@ -48,7 +68,6 @@ def walked() -> Walked:
         for name, fault in (*_of_turn(step, seen.walk.content), *_of_word(step)):
             where = f"{step.before.floor} {step.event}: {fault}"
             seen.faults.setdefault(name, []).append(where)
-    keep(seen.walk)
     for reply in seen.walk.replies.values():
         for fault in _of_reply(reply):
             seen.faults.setdefault("limits", []).append(f"{fault}: {reply}")
@@ -235,3 +254,80 @@ def test_menu_offers_nothing_that_is_not_heard(content: Content) -> None:
     words = {area.word for area in content.menu.areas} | {c.word for c in content.menu.commands}
 
     assert words <= set(content.words.reserved)
+
+
+# --- both platforms, by their own specifications -------------------------------------------
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
+SOMCHAI = {"line": "U" + "1" * 32, "telegram": "1001"}
+
+Everything = list[tuple[Reply, ...]]
+
+
+@pytest.fixture(scope="module")
+def said(walked: Walked, content: Content) -> Everything:
+    """The replies of the walk, each once, of turns of every shape, and of every transcript."""
+    played = [replies for path in dialogs() for replies in replies_of(path, content)]
+    known = {repr(replies) for replies in played}
+    heard = [*((reply,) for reply in walked.walk.replies.values()), *walked.walk.said.values()]
+    return played + [replies for replies in heard if repr(replies) not in known]
+
+
+def rows(channel: str, said: Everything) -> Iterator[Row]:
+    """An outbox row for each platform request, as storage makes them."""
+    pack = {"line": line.pack, "telegram": telegram.pack}[channel]
+    for replies in said:
+        for part in pack(replies):
+            pictures = tuple(uuid4().hex for reply in part if reply.picture)
+            request = Request(part, pictures)
+            yield Row(0, str(uuid4()), channel, SOMCHAI[channel], "reply", request, 1, False)
+
+
+async def _line(said: Everything) -> tuple[list[Outcome], Line]:
+    platform = Line(clock=NOW.timestamp)
+    async with platform.serve() as base:
+        options = {"clock": lambda: NOW, "public_url": "https://kaona.example.go.th"}
+        sender = line.LineSender("token", base=base, **options)
+        await sender.start()
+        try:
+            return [await sender.send(row) for row in rows("line", said)], platform
+        finally:
+            await sender.close()
+
+
+async def _telegram(said: Everything) -> tuple[list[Outcome], Telegram]:
+    platform = Telegram(clock=NOW.timestamp)
+
+    def draw(picture: Picture) -> bytes:
+        return PNG
+
+    async with platform.serve() as base:
+        options = {"clock": lambda: NOW, "draw": draw, "pace": Pace(1e6)}
+        sender = telegram.TelegramSender(platform.token, base=base, **options)
+        await sender.start()
+        try:
+            return [await sender.send(row) for row in rows("telegram", said)], platform
+        finally:
+            await sender.close()
+
+
+@needs_specs
+def test_line_takes_everything_that_is_said(said: Everything) -> None:
+    """Every message of the walk and the transcripts, as LINE's OpenAPI sees it."""
+    outcomes, platform = asyncio.run(_line(said))
+    print(f"{len(platform.history)} LINE requests judged")
+
+    assert {outcome.status for outcome in outcomes} == {"accepted"}
+    assert line_faults(platform.history) == []
+    assert len(platform.history) >= len(said) > 2000
+
+
+@needs_specs
+def test_telegram_takes_everything_that_is_said(said: Everything) -> None:
+    """Every message of the walk and the transcripts, as the Bot API's specification sees it."""
+    outcomes, platform = asyncio.run(_telegram(said))
+    print(f"{len(platform.history)} Telegram requests judged")
+
+    assert {outcome.status for outcome in outcomes} == {"accepted"}
+    assert telegram_faults(platform.history) == []
+    assert len(platform.history) >= len(said) > 2000

@@ -267,22 +267,3 @@ def the_content() -> Content:
     """The real content, with everything that settings add to it."""
     known = {"dpo": "dpo@agency.go.th", "public_url": "https://kaona.example.go.th"}
     return load().model_copy(update=known)
-
-
-def collect() -> list[tuple[Reply, ...]]:
-    """Every reply that a walk hears, each once, and the replies of turns of every shape."""
-    if not _walked:
-        walk = Walk(the_content())
-        for _ in walk.steps():
-            pass
-        keep(walk)
-    (walk,) = _walked
-    return [*((reply,) for reply in walk.replies.values()), *walk.said.values()]
-
-
-_walked: list[Walk] = []
-
-
-def keep(walk: Walk) -> None:
-    """Once is enough for everybody who judges it."""
-    _walked[:] = [walk]
