@@ -63,7 +63,8 @@ class Run:
             while self._started < CAMPAIGNS:
                 self._begin_one()
             self._start()
-            eventually(lambda: not self._open(), 240)
+            # a row that was under way at many kills waits for minutes after a 429
+            eventually(lambda: not self._open(), 700)
             codes = [service.end() for service in self.services]
         assert codes == [0] * len(codes)
         took = time.monotonic() - began
