@@ -48,6 +48,7 @@ class Run:
         )
         self._ahead = BANGKOK_FRIDAY - datetime.now(BANGKOK_FRIDAY.tzinfo)
         self._started = 0
+        self.services: list[Service] = []
 
     def go(self) -> str:
         """The checker's word on it."""
@@ -148,7 +149,11 @@ class Run:
 
 
 def _go(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    told = run.go()
+    try:
+        told = run.go()
+    finally:
+        for service in run.services:  # whatever happened, nobody goes on without us
+            service.end(signal.SIGKILL)
     with capsys.disabled():
         print(f"\n{told}")
     mine = select(outbox.c.channel, outbox.c.status)
