@@ -25,6 +25,8 @@ RETRY_KEY_TRIES = 150
 """LINE forgets a retry key after 24 h, and would then deliver the same message again.
 At the longest back-off so many attempts take half of that."""
 HALTED = 60.0
+THROTTLED = 30.0
+"""Seconds to wait at most where a platform does not say how long."""
 LINE_PAUSE = 1.0
 """LINE's rate limits are per second and per channel."""
 
@@ -136,9 +138,11 @@ def _throttled(way: Way, heard: Answered, row: Row) -> Outcome:
     text = heard.text.lower()
     if way in LINE and "monthly limit" in text:
         return Outcome("failed", "quota")
-    again = _again(row, "throttled", heard.wait)
+    # how often it was tried before says nothing of how long a rate is kept
+    wait = heard.wait or min(backoff(row.attempts), THROTTLED)
+    again = Outcome("retry", "throttled", wait=wait)
     if way == "telegram":
-        return replace(again, freeze=heard.wait or again.wait) if heard.everyone else again
+        return replace(again, freeze=wait) if heard.everyone else again
     if way == "line_push" and "user" in text:
         return again  # too many messages to this one: nobody else need wait
     return replace(again, freeze=max(heard.wait, LINE_PAUSE))
