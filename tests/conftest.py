@@ -13,6 +13,14 @@ settings.register_profile("nightly", max_examples=2000, deadline=None)
 settings.load_profile("default")
 
 
+LONG = ("test_walk", "test_crash", "test_kills", "test_campaign_kills", "test_year")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes goes first, or one core would be busy with it while the other waits."""
+    items.sort(key=lambda item: item.nodeid.split("/")[-1].split(".py")[0] not in LONG)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update", action="store_true", help="rewrite tests/dialogs with what is said now"

@@ -86,9 +86,9 @@ class Bomb:
         raise OperationalError(f"bomb at {where}", {}, Exception("the database is gone"))
 
     def watch(self, engine: Engine) -> None:
-        """Lay it at every statement and every commit of this engine."""
+        """Lay it before every statement, and on both sides of every commit of this engine. After
+        a statement comes another or the commit: to die between them is the same."""
         event.listen(engine, "before_cursor_execute", lambda *_: self.pass_by("before statement"))
-        event.listen(engine, "after_cursor_execute", lambda *_: self.pass_by("after statement"))
         commit = engine.dialect.do_commit
 
         def do_commit(connection: Any) -> None:

@@ -47,11 +47,13 @@ CONFIRM = {
     "whom": "เพื่อนร่วมงาน",
     "changed": "งานเร็วขึ้น",
 }
-TIMERS = (
+NUDGES = (
     Fired("study", "study", {"unanswered": 0}),
     Fired("nudge", "nudge", {"slot": "study"}),
     Fired("nudge", "nudge"),
     Fired("nudge", "nudge", {"slot": "once"}),
+)
+TIMERS = (
     Fired("confirm_use", "5", CONFIRM),
     Fired("use_confirmed", "5", {"where": "รายงาน"}),
     Fired("asked_hr", "a", {"who": "สมชาย", "question": "ลาอย่างไร", "at": "home"}),
@@ -194,21 +196,21 @@ def events(state: State, content: Content) -> Iterator[tuple[AnyEvent, datetime]
             yield Said("พุธ 10:30 น. https://example.go.th/x", "m1", soon), soon
             yield Said("ABCD-EFGH-JKLM-N", "m2", soon), soon
     yield Started(), soon
-    for word, ways in content.words.reserved.items():
-        yield Said(ways[0], "m3", soon), soon
-        yield Pressed("*", word), soon
+    for number, (word, ways) in enumerate(content.words.reserved.items(), state.stamp):
+        # each word everywhere, here by typing it and there by its button
+        yield (Said(ways[0], "m3", soon) if number % 2 else Pressed("*", word)), soon
     for choice in ("nudges_on", "nudges_off", "confirm:5", "decline:5", "confirm:x", "nonsense"):
         yield Pressed("*", choice), soon
     yield Pressed(str(state.stamp), "no-such-choice"), soon
     yield Pressed("0", "begin"), soon
     yield Said(UNCLEAR, "m4", soon), soon
     yield Said(UNCLEAR, "m5", late), late
-    for words in REMIND:
-        yield Said(words, "m8", soon), soon
+    yield Said(REMIND[state.stamp % len(REMIND)], "m8", soon), soon
     yield Said("ตอบช้า", "m6", NOW - timedelta(days=1)), soon
     for kind in ("sticker", "photo", "voice"):
         yield Sent(kind, "r1", "m7"), soon
-    for event in (*TIMERS, Left(), Unsent("m1")):
+    nudge = NUDGES[state.stamp % len(NUDGES)]
+    for event in (nudge, *TIMERS, Left(), Unsent("m1")):
         yield event, late
 
 
