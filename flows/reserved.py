@@ -56,8 +56,8 @@ def _obeyed(state: State, word: str, now: datetime, content: Content) -> Turn:
             return _go(state, now, content)
         case "my_data":
             return Turn(state.aside("mydata"))
-        case "reminders":
-            return Turn(state.aside("reminders"))
+        case "reminders":  # before the notice has been read there is nothing to set
+            return Turn(state.aside("reminders") if state.welcomed else state)
         case "erase":
             return Turn(state.aside("mydata", "sure"))
         case "ask_hr":

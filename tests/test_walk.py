@@ -139,7 +139,7 @@ MEANS = {
     "thai": lambda step: step.turn.state.lang == "th",
     "english": lambda step: step.turn.state.lang == "en",
     "my_data": lambda step: step.turn.state.floor.flow == "mydata",
-    "reminders": lambda step: step.turn.state.floor.flow == "reminders",
+    "reminders": lambda step: not step.before.welcomed or step.turn.state.floor.flow == "reminders",
     "erase": lambda step: step.turn.state.floor.place == "sure",
     "ask_hr": lambda step: step.turn.state.floor.flow == "askhr",
     "why_group": lambda step: (
