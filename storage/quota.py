@@ -18,7 +18,7 @@ from flows.quota import ALWAYS, Forecast, plan
 from flows.types import Purpose
 from storage import campaigns
 from storage.gathered import insert_new
-from storage.models import learners, outbox, profiles, quotas, timers, to_micros
+from storage.models import outbox, profiles, quotas, timers, to_micros
 from storage.outbox import Ended
 from storage.outbox import finish as note
 
@@ -243,9 +243,9 @@ def _nudges(conn: Connection, now: datetime, until: datetime, content: Content) 
     day = type_coerce(timers.c.due, BigInteger) // DAY
     due = (
         select(func.min(timers.c.due), func.count())
-        .join(learners, learners.c.id == timers.c.learner_id)
+        .join(profiles, profiles.c.learner_id == timers.c.learner_id)
         .where(
-            timers.c.kind.in_(("nudge", "study")), learners.c.channel == LINE, timers.c.due < until
+            timers.c.kind.in_(("nudge", "study")), profiles.c.channel == LINE, timers.c.due < until
         )
         .group_by(day)
     )

@@ -17,6 +17,7 @@ from storage import quota
 from storage.database import Database
 from storage.gathered import create
 from storage.models import outbox, profiles, quotas, timers
+from storage.profiles import fill
 from storage.quota import Terms
 from tests.running import kaona, ready
 from tests.simulators.line import Line
@@ -111,6 +112,7 @@ def test_the_forecast_sees_what_is_queued_and_who_will_be_reminded(
     with db.write() as conn:
         learner = create(conn, "line", "U1", NOW)
         other = create(conn, "telegram", "7", NOW)
+        assert fill(conn, content) == 2
         for number, (channel, status, days) in enumerate(
             (
                 ("line", "queued", 0),
