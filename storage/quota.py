@@ -156,11 +156,10 @@ def finish(conn: Connection, ended: Sequence[Ended], now: datetime, content: Con
     count(conn, sum(map(_cost, ended)), now)
     if kept := [one for one in ended if not _is_refused(one)]:
         note(conn, kept, now)
-    rows = conn.execute(
-        select(outbox.c.id, outbox.c.purpose).where(outbox.c.key.in_(refused))
-    ).all()
-    for row in rows:
-        put_off(conn, [row.id], row.purpose, now, content)
+    if refused:
+        mine = select(outbox.c.id, outbox.c.purpose).where(outbox.c.key.in_(refused))
+        for row in conn.execute(mine).all():
+            put_off(conn, [row.id], row.purpose, now, content)
 
 
 def _is_refused(one: Ended) -> bool:
