@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, select, tuple_
 
 from content.schema import Content
 from flows.engine import handle
@@ -46,6 +46,10 @@ QUIET_AFTER_ERROR = timedelta(minutes=10)
 """A learner hears one apology in so long."""
 
 
+Timer = tuple[int, str, str]
+"""A learner's timer by its kind and key."""
+
+
 class Work(Struct):
     """What a batch has decided, kept until it is applied."""
 
@@ -55,6 +59,7 @@ class Work(Struct):
     pictures: list[dict[str, Any]] = []
     parked: list[dict[str, Any]] = []
     queued: list[Row] = []
+    timers: dict[Timer, dict[str, Any]] = {}
     waiting: rides.Waiting = {}
     duplicates: int = 0
 
@@ -252,14 +257,6 @@ def _queue_with_rider(
         rides.mark(conn, rider[0], queued[0].key)
 
 
-_SET_TIMER = insert(timers)
-_DROP_TIMER = delete(timers).where(
-    timers.c.learner_id == bindparam("of_learner_id"),
-    timers.c.kind == bindparam("of_kind"),
-    timers.c.key == bindparam("of_key"),
-)
-
-
 def _do(
     conn: Connection,
     who: Gathered,
@@ -271,10 +268,10 @@ def _do(
     """The rare effects, a statement each; they touch only what is this learner's."""
     match effect:
         case SetTimer(kind, key, due, data):
-            mine = {"learner_id": who.id, "kind": kind, "key": key}
-            conn.execute(_DROP_TIMER, {"of_" + name: value for name, value in mine.items()})
-            conn.execute(_SET_TIMER, {**mine, "due": due, "data": encode(data).decode()})
+            row = {"learner_id": who.id, "kind": kind, "key": key, "due": due}
+            work.timers[who.id, kind, key] = {**row, "data": encode(data).decode()}
         case CancelTimers(kind):
+            _drop_timers(work, who.id, kind)
             of_kind = [timers.c.kind == kind] if kind else []
             conn.execute(delete(timers).where(timers.c.learner_id == who.id, *of_kind))
             if not kind:
@@ -282,19 +279,43 @@ def _do(
         case Tell():
             tells.tell(conn, who.id, effect, now, content)
         case Forget(message):
-            _flush_facts(conn, work)  # facts of this very batch are to be found, too
+            _flush_facts(conn, work)  # what is of this very batch is to be found, too
+            _flush_timers(conn, work)
             privacy.forget(conn, who.id, message, now)
         case Erase():
             work.facts = [fact for fact in work.facts if fact["learner_id"] != who.id]
+            _drop_timers(work, who.id, "")
             privacy.erase(conn, who.id)
             who.erased = True
         case _:
             raise TypeError(f"not an effect of a turn: {effect}")
 
 
+_OLD_TIMERS = delete(timers).where(
+    tuple_(timers.c.learner_id, timers.c.kind, timers.c.key).in_(
+        bindparam("timers", expanding=True)
+    )
+)
+
+
+def _drop_timers(work: Work, learner_id: int, kind: str) -> None:
+    """Timers of this batch that are not to be set after all."""
+    for timer in [t for t in work.timers if t[0] == learner_id and kind in ("", t[1])]:
+        del work.timers[timer]
+
+
 def _flush_facts(conn: Connection, work: Work) -> None:
     insert_many(conn, facts, work.facts)
     work.facts = []
+
+
+def _flush_timers(conn: Connection, work: Work) -> None:
+    """Set them. A timer that replaces another is a new row: an event of the old one that is
+    under way finds nothing to take."""
+    if work.timers:
+        conn.execute(_OLD_TIMERS, {"timers": list(work.timers)})
+        insert_many(conn, timers, list(work.timers.values()))
+        work.timers = {}
 
 
 def park(
@@ -375,6 +396,7 @@ def _apply(conn: Connection, people: Iterable[Gathered], work: Work) -> None:
     update_many(conn, learners, states)
     profiles.store(conn, [who.profile for who in moved.values() if who.profile])
     insert_many(conn, facts, work.facts)
+    _flush_timers(conn, work)
     insert_many(conn, outbox, work.rows)
     insert_many(conn, parked, work.parked)
     insert_many(conn, pictures, work.pictures)
