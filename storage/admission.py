@@ -1,5 +1,6 @@
 """The gate applied: what wants to go out unasked, its person and its campaign, judged and noted."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -59,17 +60,21 @@ def _judged(conn: Connection, rows: Sequence[Any], now: datetime, content: Conte
     best = _best(conn, {row.learner_id for row in rows}, now)
     today: dict[int, int] = {}
     going: set[str] = set()
+    counted: defaultdict[int, list[Any]] = defaultdict(list)
     for row in rows:
         waiting = _waiting(row, best, today.get(row.learner_id, row.unasked_on or 0))
         verdict = judge(waiting, now, content)
         if verdict.what != "go":
-            _put_off(conn, row, verdict, now)
+            still = (outbox.c.id == row.id, outbox.c.status == "queued")
+            conn.execute(update(outbox).where(*still).values(put_off(verdict, row.doubtful, now)))
             continue
         going.add(row.key)
         if row.purpose in RANKS or row.chosen:  # what they asked for themselves counts, too
             day = local(now, waiting.zone).toordinal()
             today[row.learner_id] = day
-            count(conn, [row.id], [row.learner_id], day)
+            counted[day].append(row)
+    for day, taking in counted.items():
+        _count(conn, taking, day)
     return going
 
 
@@ -107,24 +112,26 @@ def _waiting(row: Any, best: dict[int, int], unasked_on: int) -> Waiting:
     return replace(made, **{name: getattr(row, name) for name in names})
 
 
-def count(conn: Connection, rows: Sequence[int], learners: Sequence[int], day: int) -> None:
-    """These rows take these learners' place in the day (its ordinal)."""
-    conn.execute(update(outbox).where(outbox.c.id.in_(rows)).values(counted_on=day))
-    taken = update(profiles).where(profiles.c.learner_id.in_(learners))
-    conn.execute(taken.values(unasked_on=day))
+def _count(conn: Connection, rows: Sequence[Any], day: int) -> None:
+    """These rows take their learners' place in the day (its ordinal)."""
+    mine = outbox.c.id.in_([row.id for row in rows])
+    conn.execute(update(outbox).where(mine).values(counted_on=day))
+    theirs = profiles.c.learner_id.in_([row.learner_id for row in rows])
+    conn.execute(update(profiles).where(theirs).values(unasked_on=day))
 
 
-def _put_off(conn: Connection, row: Any, verdict: Verdict, now: datetime) -> None:
+def put_off(verdict: Verdict, doubtful: bool, now: datetime) -> dict[str, Any]:
+    """What becomes of a row that may not go now, as columns: it waits, is held back, or has
+    ended. What may have arrived cannot wait that long: by then nobody would know any more whether
+    it is said twice."""
+    if doubtful:
+        return {"status": "uncertain", "reason": verdict.why, "ended_at": now}
     match verdict.what:
-        case _ if row.doubtful:  # by then nobody would know any more whether it is said twice
-            values: dict[str, Any] = {"status": "uncertain", "reason": verdict.why, "ended_at": now}
         case "wait":
-            values = {"due": verdict.until, "reason": verdict.why}
+            return {"due": verdict.until, "reason": verdict.why}
         case "hold":
-            values = {"status": "held", "deadline": now + RIDES_FOR, "reason": verdict.why}
+            return {"status": "held", "deadline": now + RIDES_FOR, "reason": verdict.why}
         case _:
             late = verdict.why.startswith("deadline")
             status = "expired" if late else "cancelled"
-            values = {"status": status, "reason": verdict.why, "ended_at": now, "payload": "{}"}
-    still = (outbox.c.id == row.id, outbox.c.status == "queued")
-    conn.execute(update(outbox).where(*still).values(values))
+            return {"status": status, "reason": verdict.why, "ended_at": now, "payload": "{}"}

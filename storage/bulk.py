@@ -16,10 +16,10 @@ from sqlalchemy import Connection, TextClause, select, text, update
 
 from content.schema import Content
 from flows.calendar import local
-from flows.gate import RANKS, RIDES_FOR, Verdict, Waiting, judge
+from flows.gate import RANKS, Verdict, Waiting, judge
 from flows.types import Purpose
 from storage import quota
-from storage.admission import RIDES_ON
+from storage.admission import RIDES_ON, put_off
 from storage.models import (
     OPEN,
     from_micros,
@@ -269,19 +269,8 @@ def _judged(row: Any, channel: str, now: datetime, content: Content) -> Verdict:
 
 
 def _put_off(conn: Connection, others: Others, now: datetime) -> None:
-    """What may not go now waits, is held back, or has ended. What may have arrived cannot wait
-    that long: nobody would know any more whether it is said twice."""
     for verdict, whole in others:
-        values: dict[str, Any] = {"reason": verdict.why, "ended_at": now}
-        if whole.doubtful:
-            values["status"] = "uncertain"
-        elif verdict.what == "wait":
-            values = {"due": verdict.until, "reason": verdict.why}
-        elif verdict.what == "hold":
-            values = {"status": "held", "deadline": now + RIDES_FOR, "reason": verdict.why}
-        else:
-            late = verdict.why.startswith("deadline")
-            values["status"] = "expired" if late else "cancelled"
+        values = put_off(verdict, whole.doubtful, now)
         for part in parts(whole.ids):
             still = (outbox.c.id.in_(part), outbox.c.status == "queued")
             conn.execute(update(outbox).where(*still).values(values))
