@@ -31,3 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def content() -> Content:
     """The real content, with somebody to write to."""
     return load().model_copy(update={"dpo": "dpo@agency.go.th"})
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,19 @@ from tests.simulators.telegram import Telegram
 
 ROOT = Path(__file__).parent.parent
 SECRET = "telegram-webhook-secret-of-forty-letters"
+
+
+class Clock:
+    """A clock that moves when it is told to: a simulator and a sender may share it."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **by: float) -> None:
+        self.now += timedelta(**by)
 
 
 def environment(url: str, line: str = "", telegram: str = "", **more: str) -> dict[str, str]:

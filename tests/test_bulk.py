@@ -24,15 +24,11 @@ from storage.gathered import create
 from storage.models import campaigns, occurrences, outbox, persons, profiles, units
 from storage.outbox import LEASE
 from storage.wire import Outcome, Row
-from tests.test_sender import NOW, Clock, Office, Post
+from tests.running import Clock
+from tests.test_sender import NOW, Office, Post
 
 pytestmark = pytest.mark.anyio
 TODAY = local(NOW).toordinal()
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 class Many(Post):
@@ -65,7 +61,7 @@ class Campaign(Office):
     """An office with learners and one sending to all of them."""
 
     def __init__(self, db: Database, content: Content, folder: Path) -> None:
-        super().__init__(db, content, folder, Clock())
+        super().__init__(db, content, folder, Clock(NOW))
         self.many = Many()
         self.sender._channels["line"] = self.many  # type: ignore[index]
         self.sender.bulk._channels = self.sender._channels

@@ -13,11 +13,6 @@ pytestmark = pytest.mark.anyio
 RATE = 30.0
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Clock:
     """A clock that goes on when somebody sleeps."""
 

@@ -37,6 +37,7 @@ from flows.types import (
     Unsent,
 )
 from storage.wire import Request, Row
+from tests.running import Clock
 from tests.simulators.line import BOT, Line
 from tests.spec import PLATFORM, line_faults, needs_specs, webhook_faults
 
@@ -50,28 +51,10 @@ RADAR = Picture("radar", {}, "ก 1 จาก 5")
 SAMPLES = PLATFORM / "line_webhook_samples.json"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-class Clock:
-    """A clock that moves when it is told to; the simulator and the sender share it."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, **by: float) -> None:
-        self.now += timedelta(**by)
-
-
 @asynccontextmanager
 async def world(**options: Any) -> AsyncIterator[tuple[Line, LineSender, Clock]]:
     """A simulated LINE, and a sender that talks to it; everything sent is judged at the end."""
-    clock = Clock()
+    clock = Clock(NOW)
     line = Line(clock=lambda: clock().timestamp())
     async with line.serve() as base:
         options = {"public_url": "https://kaona.example.go.th", **options}
@@ -769,7 +752,7 @@ def test_the_simulator_s_webhooks_are_line_s() -> None:
 
 def test_the_simulator_forgets_a_retry_key_after_a_day() -> None:
     """As LINE does: the same key then sends again."""
-    clock = Clock()
+    clock = Clock(NOW)
     line = Line(clock=lambda: clock().timestamp())
     asked = {"body": {"to": SOMCHAI, "messages": [{"type": "text", "text": "x"}]}}
 

@@ -27,11 +27,6 @@ from tests.test_sender import NOW
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 # --- planning ------------------------------------------------------------------------------
 
 

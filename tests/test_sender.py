@@ -28,28 +28,11 @@ from storage import privacy, roster
 from storage.database import Database
 from storage.models import addresses, outbox, photos
 from storage.wire import Outcome, Request, Row
+from tests.running import Clock
 
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 SOMCHAI, SOMYING = "U" + "1" * 32, "U" + "2" * 32
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-class Clock:
-    """A clock that moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, **by: float) -> None:
-        self.now += timedelta(**by)
 
 
 class Post:
@@ -147,7 +130,7 @@ class Office:
 
 @asynccontextmanager
 async def at_work(db: Database, content: Content, folder: Path) -> AsyncIterator[Office]:
-    office = Office(db, content, folder, Clock())
+    office = Office(db, content, folder, Clock(NOW))
     office.dispatcher.start()
     office.sender.start(office.dispatcher)
     await office.sender.sweep()  # takes the leases
@@ -494,7 +477,7 @@ async def test_an_attempt_that_nobody_saw_the_end_of_counts_by_the_table(
     token: bool,
     expected: tuple[str, bool],
 ) -> None:
-    office = Office(db, content, tmp_path, Clock())
+    office = Office(db, content, tmp_path, Clock(NOW))
     office.sender._channels = {
         "line": LineSender("t", clock=office.clock),
         "telegram": TelegramSender("1:a", clock=office.clock, draw=lambda picture: b""),

@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from subprocess import run
 from typing import Any
 
@@ -23,6 +23,7 @@ from content.schema import Command, Menu, MenuArea, Text
 from flows.text import utf16_len
 from flows.types import Choice, Left, Picture, Pressed, Reply, Said, Sent, Started
 from storage.wire import Request, Row
+from tests.running import Clock
 from tests.simulators.telegram import BOT, Telegram
 from tests.spec import PLATFORM, needs_specs, telegram_faults, update_faults
 
@@ -37,28 +38,10 @@ RADAR = Picture("radar", {}, "ก 1 จาก 5")
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-class Clock:
-    """A clock that moves when it is told to; the simulator and the sender share it."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, **by: float) -> None:
-        self.now += timedelta(**by)
-
-
 @asynccontextmanager
 async def world(**options: Any) -> AsyncIterator[tuple[Telegram, TelegramSender, Clock]]:
     """A simulated Telegram, and a sender that talks to it; everything sent is judged at the end."""
-    clock = Clock()
+    clock = Clock(NOW)
     telegram = Telegram(clock=lambda: clock().timestamp())
     async with telegram.serve() as base:
         options = {"draw": lambda picture: PNG, **options}
