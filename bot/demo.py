@@ -32,7 +32,7 @@ def load(
 ) -> None:
     """Write the agency, then let its people walk: one transaction each; `done` counts them."""
     with db.write() as conn:
-        ids = _people(conn, demo)
+        ids = _people(conn, demo, now)
     for at, person in enumerate(demo.people):
         if person.reach:
             with db.write() as conn:
@@ -42,7 +42,7 @@ def load(
         _settle(conn, now)
 
 
-def _people(conn: Connection, demo: Demo) -> dict[str, int]:
+def _people(conn: Connection, demo: Demo, now: datetime) -> dict[str, int]:
     units: dict[str, int | None] = {"": None}
     for unit in demo.units:
         units[unit.id] = roster.add_unit(conn, unit.name, units[unit.parent])
@@ -56,8 +56,9 @@ def _people(conn: Connection, demo: Demo) -> dict[str, int]:
             supervisor_id=ids.get(person.supervisor),
             title=person.title,
             position_type=person.position_type,
-            role=person.role,
         )
+        if person.role != "learner":
+            roster.grant(conn, ids[person.hr_id], person.role, now)
     return ids
 
 

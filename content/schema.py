@@ -13,6 +13,8 @@ Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=300, strip_whitespace=True)]
 Paragraph = Annotated[str, StringConstraints(min_length=1, max_length=1500, strip_whitespace=True)]
 
+Role = Literal["learner", "manager", "hr", "approver", "privacy", "editor", "ocsc", "admin"]
+"""Whoever is on the roster is a learner; everything else is granted."""
 Dimension = Literal["use", "understand", "create", "access"]
 Certainty = Literal["O", "C", "T", "I", "M"]
 Activity = Literal[
@@ -579,7 +581,7 @@ class DemoPerson(Record):
     title: str
     position_type: str
     supervisor: str
-    role: str
+    role: Role
     reach: int
     skill: float
     english: bool

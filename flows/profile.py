@@ -25,6 +25,7 @@ class Profile(Struct, frozen=True):
     nudges: bool
     rests_until: datetime | None
     active_on: int
+    round: int
 
 
 FINISHED = "done"
@@ -45,6 +46,7 @@ def profile(state: State, content: Content) -> Profile:
         state.consents.get("nudges", False),
         state.rests_until,
         _day(state),
+        state.journey.number,
     )
 
 

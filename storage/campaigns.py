@@ -14,9 +14,9 @@ from flows.types import Purpose
 from storage import journal, segments, sendings, waves
 from storage.journal import note, spec_of
 from storage.models import campaigns, occurrences, persons, profiles
+from storage.scope import POWERS, scope_of
 from storage.sendings import expand as expand
 
-OFFICERS = ("hr", "approver")
 """Roles that may write campaigns, and approve those of others."""
 LATE = timedelta(hours=12)
 """A sending that is so late waits for a person: it may be of no use any more."""
@@ -64,13 +64,13 @@ def listing(conn: Connection) -> Sequence[Any]:
     ).all()
 
 
-def officer(conn: Connection, hr_id: str) -> int:
+def officer(conn: Connection, hr_id: str, now: datetime) -> int:
     """The person of HR with this id at HR."""
     person = conn.execute(select(persons).where(persons.c.hr_id == hr_id)).first()
     if person is None:
         raise Refused(Problem(("by",), "no_person", {"value": hr_id}))
-    if person.role not in OFFICERS:
-        known = ", ".join(OFFICERS)
+    if not scope_of(conn, person.id, now).may("send"):
+        known = ", ".join(sorted(POWERS["send"], reverse=True))
         raise Refused(Problem(("by",), "no_officer", {"value": hr_id, "known": known}))
     found: int = person.id
     return found
@@ -91,7 +91,7 @@ def _set(conn: Connection, campaign_id: int, **values: Any) -> None:
 
 def draft(conn: Connection, spec: Campaign, author: str, now: datetime) -> int:
     """Keep a new campaign; `author` is an officer's id at HR."""
-    by = officer(conn, author)
+    by = officer(conn, author, now)
     row = {
         "name": spec.name.th,
         "spec": canonical(spec),
@@ -144,7 +144,7 @@ def approve(
     """A second officer says yes to what they have seen, which `hash_` names. The rows of a
     single sending are written here and now; how many."""
     row = find(conn, campaign_id, lock=True)
-    by = officer(conn, approver)
+    by = officer(conn, approver, now)
     require(row, "checked")
     if by == row.author_id:
         raise Refused(Problem(("by",), "own_author"))

@@ -29,6 +29,8 @@ class Gathered(Struct):
     """The new state as JSON, once it has changed."""
     profile: dict[str, Any] = {}
     """The new profile, once it may have changed."""
+    claimed: bool = False
+    """Has just been linked to a person."""
     erased: bool = False
 
 

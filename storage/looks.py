@@ -17,6 +17,7 @@ from storage.models import (
     certificates,
     claim_codes,
     claim_tries,
+    evidence,
     facts,
     learners,
     outbox,
@@ -107,6 +108,8 @@ def use(
         .values(learner_id=learner_id, at=now, kind="used_at_work", data=encode(args).decode())
         .returning(facts.c.id)
     ).scalar_one()
+    use = {"fact_id": fact_id, "learner_id": learner_id, "at": now, "round": args["round"]}
+    conn.execute(insert(evidence).values(use | {"shared": args["shared"]}))
     manager = manager_of(conn, learner_id) if args["ask_manager"] else None
     if manager is not None:
         data = {
@@ -192,6 +195,9 @@ def confirm_use(
     data = encode({"use": fact.id}).decode()
     conn.execute(insert(facts).values(learner_id=learner_id, at=now, kind=kind, data=data))
     if args["confirmed"]:
+        by = select(learners.c.person_id).where(learners.c.id == learner_id).scalar_subquery()
+        sure = update(evidence).where(evidence.c.fact_id == fact.id)
+        conn.execute(sure.values(confirmed_at=now, confirmed_by=by))
         where = decode(fact.data)["where"]["text"]
         due = next_permitted(now, "", content)
         wake(conn, fact.learner_id, "use_confirmed", str(fact.id), due, {"where": where})

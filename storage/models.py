@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -70,6 +71,7 @@ units = Table(
     Column("name", Text, nullable=False),
     Column("path", Text, nullable=False, unique=True),
 )
+"""The agency's tree. `path` names all units above, joined by " / "."""
 
 persons = Table(
     "persons",
@@ -81,9 +83,64 @@ persons = Table(
     Column("supervisor_id", ForeignKey("persons.id"), index=True),
     Column("position_type", Text, nullable=False, server_default=""),
     Column("title", Text, nullable=False, server_default=""),
-    Column("role", String(16), nullable=False, server_default="learner"),
+    Column("level", Text, nullable=False, server_default=""),
+    Column("kind", String(32), nullable=False, server_default=""),
     Column("zone", String(64), nullable=False, server_default=""),
+    Column("started_on", Integer, nullable=False, server_default="0"),
+    Column("left_on", Integer, nullable=False, server_default="0"),
 )
+"""The roster as it stands today. Days are ordinals; 0 means unknown, or still here."""
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("person_id", ForeignKey("persons.id"), nullable=False, index=True),
+    Column("role", String(16), nullable=False),
+    Column("unit_id", ForeignKey("units.id"), index=True),
+    Column("from_on", Integer, nullable=False, server_default="0"),
+    Column("until_on", Integer),
+    Column("source", String(16), nullable=False, server_default="hand"),
+    Column("by_id", ForeignKey("persons.id")),
+    Column("at", Moment, nullable=False),
+)
+"""Who may do what: a role over a unit and all below it (no unit: the whole agency), from the
+first of the days up to, but not including, the last. `source` tells what the roster says from what
+somebody gave by hand."""
+
+postings = Table(
+    "postings",
+    metadata,
+    Column("person_id", ForeignKey("persons.id"), primary_key=True),
+    Column("from_on", Integer, primary_key=True),
+    Column("until_on", Integer),
+    Column("unit_id", ForeignKey("units.id"), nullable=False, index=True),
+)
+"""Where each person was when; the open one (no `until_on`) is where they are."""
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("by_id", ForeignKey("persons.id")),
+    Column("file_hash", String(64), nullable=False, index=True),
+    Column("counts", Text, nullable=False),
+)
+"""Rosters that were taken over, with how many were added, changed and left."""
+
+roster_changes = Table(
+    "roster_changes",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("person_id", ForeignKey("persons.id"), nullable=False, index=True),
+    Column("effective_on", Integer, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("import_id", ForeignKey("imports.id")),
+    Column("applied_at", Moment),
+    Index("ix_roster_changes_effective_on", "effective_on"),
+)
+"""What the roster says will be so from a later day on."""
 
 claim_codes = Table(
     "claim_codes",
@@ -92,6 +149,8 @@ claim_codes = Table(
     Column("person_id", ForeignKey("persons.id"), nullable=False, index=True),
     Column("expires_at", Moment, nullable=False),
     Column("used_at", Moment),
+    Column("by_id", ForeignKey("persons.id")),
+    Column("void", Boolean, nullable=False, server_default=text("false")),
 )
 
 claim_tries = Table(
@@ -145,10 +204,29 @@ profiles = Table(
     Column("rests_until", Moment),
     Column("active_on", Integer, nullable=False, server_default="0"),
     Column("unasked_on", Integer, nullable=False, server_default="0"),
+    Column("unit_id", ForeignKey("units.id")),
+    Column("round", Integer, nullable=False, server_default="1"),
+    Column("restricted", Boolean, nullable=False, server_default=text("false")),
+    Index("ix_profiles_standing", "unit_id", "personnel_group", "step"),
 )
 """What segments and the gate ask of a learner, narrow enough to read for everybody: a projection
-of the state (flows/profile.py), but for `reachable` and `unasked_on`. Days are ordinals in the
-learner's zone."""
+of the state (flows/profile.py), but for `reachable`, `unasked_on`, `restricted` and `unit_id`,
+which follows the roster. Days are ordinals in the learner's zone."""
+
+links = Table(
+    "links",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("person_id", ForeignKey("persons.id"), nullable=False, index=True),
+    Column("learner_id", Key, nullable=False),
+    Column("what", String(16), nullable=False),
+    Column("channel", String(16), nullable=False, server_default=""),
+    Column("by_id", ForeignKey("persons.id")),
+    Column("data", Text, nullable=False, server_default="{}"),
+)
+"""Every time a chat was linked to a person, linked anew, merged or unmerged. Without a foreign key
+to learners: a merge takes one away, and the journal stays."""
 
 # --- what happened -------------------------------------------------------------------
 
@@ -172,6 +250,51 @@ facts = Table(
     Index("ix_facts_learner_id_kind", "learner_id", "kind"),
     Index("ix_facts_kind_at", "kind", "at"),
 )
+
+milestones = Table(
+    "milestones",
+    metadata,
+    Column("learner_id", ForeignKey("learners.id"), primary_key=True, autoincrement=False),
+    Column("round", Integer, primary_key=True, autoincrement=False),
+    Column("step", String(32), primary_key=True),
+    Column("at", Moment, nullable=False),
+    Index("ix_milestones_at", "at", "step", "learner_id"),
+)
+"""When each step was finished: the facts of kind `step_done` in a narrow table for reports."""
+
+measures = Table(
+    "measures",
+    metadata,
+    Column("learner_id", ForeignKey("learners.id"), primary_key=True, autoincrement=False),
+    Column("round", Integer, primary_key=True, autoincrement=False),
+    Column("area", String(32), primary_key=True),
+    Column("before", Float),
+    Column("before_error", Float),
+    Column("before_at", Moment),
+    Column("after", Float),
+    Column("after_error", Float),
+    Column("after_at", Moment),
+)
+"""Abilities (logits, with their standard errors) before and after a round, by area: the facts of
+kind `measured` in a narrow table for reports."""
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("fact_id", ForeignKey("facts.id"), primary_key=True, autoincrement=False),
+    Column("learner_id", ForeignKey("learners.id"), nullable=False, index=True),
+    Column("at", Moment, nullable=False, index=True),
+    Column("round", Integer, nullable=False),
+    Column("shared", Boolean, nullable=False, server_default=text("false")),
+    Column("confirmed_at", Moment),
+    Column("confirmed_by", ForeignKey("persons.id")),
+    Column("status", String(16), nullable=False, server_default="new"),
+    Column("narrative", Text, nullable=False, server_default=""),
+    Column("decided_by", ForeignKey("persons.id")),
+    Column("decided_at", Moment),
+)
+"""Uses at work and what became of them: confirmed by a manager, chosen for the report by HR with
+a `narrative` that names nobody. `status` is new, chosen or set_aside."""
 
 parked = Table(
     "parked",
@@ -402,3 +525,183 @@ heartbeats = Table(
     Column("name", String(32), primary_key=True),
     Column("at", Moment, nullable=False),
 )
+
+# --- figures for managers ------------------------------------------------------------
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("day", Integer, nullable=False, unique=True),
+    Column("at", Moment, nullable=False),
+)
+"""Days on which the figures for managers moved."""
+
+published = Table(
+    "published",
+    metadata,
+    Column("person_id", ForeignKey("persons.id"), primary_key=True, autoincrement=False),
+    Column("since", Integer, primary_key=True, autoincrement=False),
+    Column("unit_id", ForeignKey("units.id")),
+    Column("level", Integer, nullable=False, server_default="0"),
+)
+"""Where the published figures count each person from publication `since` on: in which cell of the
+tree (none: nowhere) and how far along. Rows are changes only."""
+
+figures = Table(
+    "figures",
+    metadata,
+    Column("number", ForeignKey("publications.number"), primary_key=True, autoincrement=False),
+    Column("unit_id", ForeignKey("units.id"), primary_key=True, autoincrement=False),
+    Column("data", Text, nullable=False),
+)
+"""What a publication says of a unit and all below it, ready to be shown."""
+
+# --- the agency's programme and its report -------------------------------------------
+
+programmes = Table(
+    "programmes",
+    metadata,
+    Column("year", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("by_id", ForeignKey("persons.id")),
+    Column("at", Moment, nullable=False),
+)
+"""The agency's own cycle in one fiscal year (Buddhist era): policy, working group, plan, stages."""
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("report", String(32), nullable=False),
+    Column("year", Integer, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("by_id", ForeignKey("persons.id")),
+    Column("hash", String(64), nullable=False),
+    Column("data", Text, nullable=False),
+    Index("ix_snapshots_report_year", "report", "year"),
+)
+"""Reports as they were frozen; never changed."""
+
+item_stats = Table(
+    "item_stats",
+    metadata,
+    Column("question", String(64), primary_key=True),
+    Column("until", Key, nullable=False),
+    Column("data", Text, nullable=False),
+)
+"""Sums over the answers to each question up to the fact `until`: counts by option, times, and what
+its discrimination is computed from. They name nobody."""
+
+weeks = Table(
+    "weeks",
+    metadata,
+    Column("monday", Integer, primary_key=True, autoincrement=False),
+    Column("unit_id", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(32), primary_key=True),
+    Column("learners", Integer, nullable=False),
+    Column("times", Integer, nullable=False),
+)
+"""Activity of weeks that are over, by unit (0: guests) and kind of fact. They name nobody."""
+
+# --- other systems -------------------------------------------------------------------
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("person_id", ForeignKey("persons.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("used_at", Moment),
+    Column("revoked_at", Moment),
+)
+"""Keys to the API. Each may do what its person may, and nothing else."""
+
+repeats = Table(
+    "repeats",
+    metadata,
+    Column("token_id", ForeignKey("tokens.id"), primary_key=True, autoincrement=False),
+    Column("key", String(64), primary_key=True),
+    Column("request", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+"""What was answered to requests that carried an idempotency key."""
+
+hooks = Table(
+    "hooks",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("person_id", ForeignKey("persons.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("topics", Text, nullable=False, server_default=""),
+    Column("cursor", Key, nullable=False, server_default="0"),
+    Column("created_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("due", Moment),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("problem", Text, nullable=False, server_default=""),
+)
+"""Where facts are pushed to: signed webhooks, or a learning record store (xAPI)."""
+
+# --- privacy -------------------------------------------------------------------------
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("by_id", Key),
+    Column("action", String(32), nullable=False),
+    Column("target", Text, nullable=False, server_default=""),
+    Column("result", String(16), nullable=False, server_default="done"),
+    Column("data", Text, nullable=False, server_default="{}"),
+    Column("hash", String(64), nullable=False),
+    Index("ix_audit_target", "target"),
+)
+"""Who did what to whose data, each row sealed with the one before (storage/audit.py)."""
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("who_hash", String(64), nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("reason", String(32), nullable=False),
+)
+"""Who was erased, as salted hashes only; applied again after a restore."""
+
+wishes = Table(
+    "wishes",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("learner_id", Key, index=True),
+    Column("person_id", ForeignKey("persons.id"), index=True),
+    Column("kind", String(16), nullable=False),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("at", Moment, nullable=False),
+    Column("due", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("ended_as", String(16), nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("by_id", ForeignKey("persons.id")),
+)
+"""What people ask about their data, with its legal clock: access, correct, object, restrict,
+erase."""
+
+downloads = Table(
+    "downloads",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("learner_id", ForeignKey("learners.id"), nullable=False, index=True),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+"""Links to one's own data, for a day."""

@@ -11,9 +11,13 @@ from storage.models import (
     addresses,
     certificates,
     claim_tries,
+    downloads,
+    evidence,
     facts,
     holdouts,
     learners,
+    measures,
+    milestones,
     outbox,
     parked,
     photos,
@@ -72,7 +76,11 @@ def cancel_unasked(conn: Connection, learner_id: int, now: datetime) -> None:
 
 
 _THEIRS = (
+    evidence,
     facts,
+    milestones,
+    measures,
+    downloads,
     timers,
     outbox,
     pictures,

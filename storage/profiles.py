@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import asdict
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, select, update
 
 from content.schema import Content
 from flows.profile import profile
 from flows.types import State
 from storage.gathered import decode_state
 from storage.many import upsert_many
-from storage.models import addresses, learners, profiles
+from storage.models import addresses, learners, persons, profiles
 
 FILL = 500
 """Learners in one step of filling."""
@@ -20,7 +20,7 @@ FILL = 500
 def as_row(
     learner_id: int, channel: str, address: str, state: State, content: Content
 ) -> dict[str, Any]:
-    """The columns of a profile; `reachable` and `unasked_on` are kept by the outbox."""
+    """The columns of a profile that follow from the state."""
     at = {"learner_id": learner_id, "channel": channel, "address": address}
     return {**at, **asdict(profile(state, content))}
 
@@ -29,6 +29,13 @@ def store(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Insert or replace profiles. Whoever writes from another address can be reached there."""
     reachable = "reachable = profiles.reachable or profiles.address <> excluded.address"
     upsert_many(conn, profiles, rows, reachable)
+
+
+def place(conn: Connection, learner_ids: Sequence[int]) -> None:
+    """Put learners where the roster has them: it, and not their conversation, knows their unit."""
+    theirs = select(persons.c.unit_id).where(persons.c.id == profiles.c.person_id)
+    moved = update(profiles).where(profiles.c.learner_id.in_(learner_ids))
+    conn.execute(moved.values(unit_id=theirs.scalar_subquery()))
 
 
 def fill(conn: Connection, content: Content, only: Select[Any] | None = None) -> int:
@@ -51,6 +58,7 @@ def fill(conn: Connection, content: Content, only: Select[Any] | None = None) ->
     known = select(profiles.c.learner_id).where(profiles.c.learner_id == learners.c.id)
     rows = conn.execute(missing.where(~known.exists()).limit(FILL)).all()
     upsert_many(conn, profiles, [_filled(row, content) for row in rows])
+    place(conn, [row.id for row in rows])
     return len(rows)
 
 

@@ -9,10 +9,11 @@ from msgspec.json import decode, encode
 from msgspec.structs import replace
 from sqlalchemy import Connection, insert, select, update
 
+from content.schema import Role
 from flows.types import Person, State
 from storage.gathered import create, insert_new
 from storage.looks import code_hash, grouped, new_code, person
-from storage.models import addresses, claim_codes, learners, persons, units
+from storage.models import addresses, claim_codes, grants, learners, persons, units
 
 CODE_LIFE = timedelta(hours=24)
 
@@ -63,6 +64,20 @@ def link(conn: Connection, person_id: int, channel: str, address: str, now: date
     conn.execute(insert_new(conn, addresses).values(new))
     linked: int = learner_id
     return linked
+
+
+def grant(
+    conn: Connection,
+    person_id: int,
+    role: Role,
+    now: datetime,
+    unit_id: int | None = None,
+    **more: Any,
+) -> int:
+    """Give a person a role over a unit and all below it, or over the whole agency."""
+    row = {"person_id": person_id, "role": role, "unit_id": unit_id, "at": now, **more}
+    made: int = conn.execute(insert(grants).values(row).returning(grants.c.id)).scalar_one()
+    return made
 
 
 def people(conn: Connection) -> Sequence[Any]:

@@ -9,7 +9,8 @@ from content.schema import Content
 from flows.calendar import next_permitted
 from flows.types import Tell
 from storage.looks import manager_of, wake
-from storage.models import learners, persons
+from storage.models import learners
+from storage.scope import holders
 
 
 def tell(conn: Connection, learner_id: int, effect: Tell, now: datetime, content: Content) -> None:
@@ -18,8 +19,8 @@ def tell(conn: Connection, learner_id: int, effect: Tell, now: datetime, content
         manager = manager_of(conn, learner_id)
         whom = [manager] if manager is not None else []
     else:
-        officers = select(learners.c.id).join(persons).where(persons.c.role == "hr")
-        whom = list(conn.execute(officers).scalars())
+        officers = select(learners.c.id).where(learners.c.person_id.in_(holders("hr", now)))
+        whom = list(conn.execute(officers.order_by(learners.c.id)).scalars())
     due = next_permitted(now, "", content)
     for other in whom:
         wake(conn, other, effect.kind, str(uuid4()), due, effect.data)

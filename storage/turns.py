@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from sqlalchemy import Connection, bindparam, delete, select, tuple_
 
 from content.schema import Content
@@ -39,6 +39,7 @@ from storage.models import (
     timers,
 )
 from storage.outbox import reach
+from storage.projections import Projected
 from storage.requests import Pack, as_row, requests
 from storage.wire import Incoming, Lane, Row
 
@@ -55,6 +56,7 @@ class Work(Struct):
 
     keys: list[dict[str, Any]] = []
     facts: list[dict[str, Any]] = []
+    projected: Projected = field(default_factory=Projected)
     rows: list[dict[str, Any]] = []
     pictures: list[dict[str, Any]] = []
     parked: list[dict[str, Any]] = []
@@ -193,10 +195,12 @@ def _note(
     to = (incoming.channel, incoming.address) if own else (who.channel, who.address)
     if changed(who.state, turn.state) or to != (who.channel, who.address):
         who.profile = profiles.as_row(who.id, *to, turn.state, content)
+        who.claimed |= who.state.person is not turn.state.person
     for effect in turn.effects:
         if isinstance(effect, Record):
             data = encode(effect.data).decode()
             work.facts.append({"learner_id": who.id, "at": now, "kind": effect.kind, "data": data})
+            work.projected.note(who.id, effect, now)
         elif not isinstance(effect, Look):
             touched.append(type(effect).__name__)
             _do(conn, who, effect, now, content, work)
@@ -284,6 +288,7 @@ def _do(
             privacy.forget(conn, who.id, message, now)
         case Erase():
             work.facts = [fact for fact in work.facts if fact["learner_id"] != who.id]
+            work.projected.drop(who.id)
             _drop_timers(work, who.id, "")
             privacy.erase(conn, who.id)
             who.erased = True
@@ -395,7 +400,10 @@ def _apply(conn: Connection, people: Iterable[Gathered], work: Work) -> None:
     ]
     update_many(conn, learners, states)
     profiles.store(conn, [who.profile for who in moved.values() if who.profile])
+    if claimed := [who.id for who in moved.values() if who.claimed]:
+        profiles.place(conn, claimed)
     insert_many(conn, facts, work.facts)
+    work.projected.store(conn)
     _flush_timers(conn, work)
     insert_many(conn, outbox, work.rows)
     insert_many(conn, parked, work.parked)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, text
 from benchmarks.fill import HEX, NUMBERS
 from content.schema import Campaign, Content
 from flows.types import Choice, Purpose, Reply, State
-from storage import messages, profiles
+from storage import messages, profiles, roster
 from storage.database import Database
 from storage.gathered import encode
 from storage.many import insert_many
@@ -88,8 +88,8 @@ def officers(conn: Connection) -> tuple[str, str]:
         insert(units).values(name="HR", path="HR").returning(units.c.id)
     ).scalar_one()
     for hr_id in ("hr1", "hr2"):
-        row = {"hr_id": hr_id, "name": hr_id, "unit_id": unit, "role": "hr"}
-        conn.execute(insert(persons).values(row))
+        made = roster.add_person(conn, hr_id=hr_id, name=hr_id, unit_id=unit)
+        roster.grant(conn, made, "hr", BANGKOK_FRIDAY)
     return "hr1", "hr2"
 
 

@@ -73,8 +73,8 @@ def conn(db: Database) -> Iterator[Connection]:
 
 def staff(conn: Connection) -> None:
     unit = roster.add_unit(conn, "กรม")
-    person(conn, "AUTHOR", unit, "hr")
-    person(conn, "OTHER", unit, "approver")
+    roster.grant(conn, person(conn, "AUTHOR", unit), "hr", NOW)
+    roster.grant(conn, person(conn, "OTHER", unit), "approver", NOW)
     person(conn, "NOBODY", unit)
 
 

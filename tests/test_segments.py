@@ -40,8 +40,8 @@ def learner(conn: Connection, **columns: Any) -> int:
     return made
 
 
-def person(conn: Connection, hr_id: str, unit: int, role: str = "learner") -> int:
-    return roster.add_person(conn, hr_id=hr_id, name=f"n{hr_id}", unit_id=unit, role=role)
+def person(conn: Connection, hr_id: str, unit: int) -> int:
+    return roster.add_person(conn, hr_id=hr_id, name=f"n{hr_id}", unit_id=unit)
 
 
 FILTERS: list[tuple[Segment, dict[str, Any]]] = [
