@@ -30,7 +30,7 @@ class Gathered(Struct):
     profile: dict[str, Any] = {}
     """The new profile, once it may have changed."""
     claimed: bool = False
-    """Has just been linked to a person."""
+    """Is linked to another person than before, or heard for the first time since."""
     erased: bool = False
 
 

@@ -195,7 +195,8 @@ def _note(
     to = (incoming.channel, incoming.address) if own else (who.channel, who.address)
     if changed(who.state, turn.state) or to != (who.channel, who.address):
         who.profile = profiles.as_row(who.id, *to, turn.state, content)
-        who.claimed |= who.state.person is not turn.state.person
+        new = who.state.heard_at is None and turn.state.person is not None
+        who.claimed |= new or who.state.person is not turn.state.person
     for effect in turn.effects:
         if isinstance(effect, Record):
             data = encode(effect.data).decode()
