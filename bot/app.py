@@ -13,10 +13,12 @@ from zoneinfo import ZoneInfo
 import structlog
 from sqlalchemy import Connection
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from bot import web
+from bot.api import Door
+from bot.badges import Badges
 from bot.channels import line, telegram, webchat
 from bot.channels.terminal import Local
 from bot.chats import WebChats
@@ -26,11 +28,13 @@ from bot.dispatch import Dispatcher
 from bot.headers import SecurityHeaders
 from bot.limits import Pace
 from bot.polling import poll
+from bot.push import Pusher
 from bot.render.certificate import pdf
 from bot.render.pictures import draw
 from bot.scheduler import Scheduler
 from bot.sender import Channel, Sender
 from bot.spool import Spool
+from bot.vault import Vault
 from bot.watchdog import Sign
 from content.schema import Content
 from flows.calendar import ends, ends_soon, keep_time_of, local
@@ -93,6 +97,9 @@ class App:
         photos, safety = self.var / "photos", settings.line_safety
         self.sender = Sender(self.db, self._channels(), self.content, photos, clock, safety)
         self.chats = WebChats(self)
+        self.vault = Vault(settings.secret_key)
+        self.pusher = Pusher(self)
+        self.badges = Badges(self)
         self.dispatcher = Dispatcher(self.db, self.content, pack, clock, self._queued)
         self.edge = web.Edge(self)
         self.scheduler = Scheduler(self)
@@ -168,6 +175,7 @@ class App:
             for channel in (self.line, self.telegram):
                 if channel is not None:
                     await channel.close()
+            await self.pusher.close()
             await self.dispatcher.stop()
             if self._drawers is not None:
                 self._drawers.shutdown(wait=False, cancel_futures=True)
@@ -285,7 +293,7 @@ class App:
                 yield
 
         chat = webchat.routes(self.chats, demo=self.demo, secret=self.settings.secret_key.encode())
-        made: Sequence[BaseRoute] = [*web.routes(self), *chat]
+        made: Sequence[BaseRoute] = [*web.routes(self), Mount("/api/v1", Door(self)), *chat]
         return Site(routes=made, lifespan=lifespan)
 
 

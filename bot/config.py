@@ -1,6 +1,7 @@
 """The settings, read once from the environment or `.env`; the only place that looks there."""
 
 import os
+import re
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -39,6 +40,9 @@ class Settings(BaseSettings):
 
     telegram_rate: float = Field(30.0, ge=1, le=100_000, validation_alias="TELEGRAM_RATE")
 
+    hook_hosts: str = Field("", validation_alias="KAONA_HOOK_HOSTS")
+    badge_key: str = Field("", validation_alias="KAONA_BADGE_KEY")
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
@@ -74,6 +78,11 @@ class Settings(BaseSettings):
             if not self.public_url.startswith("https://"):
                 raise ValueError("KAONA_PUBLIC_URL: Telegram's webhook mode needs an https:// URL")
         return self
+
+    @property
+    def friends(self) -> frozenset[str]:
+        """Hosts to which facts may be pushed although they are not public."""
+        return frozenset(filter(None, re.split(r"[\s,]+", self.hook_hosts.lower())))
 
     def require_service(self) -> "Settings":
         """What a service with real people cannot do without."""

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, update
 
 from bot import metrics
 from bot.dispatch import Unavailable
-from storage import campaigns, profiles, timers
+from storage import campaigns, profiles, repeats, timers
 from storage.gathered import insert_new
 from storage.models import heartbeats
 
@@ -48,6 +48,7 @@ class Scheduler:
         every(self._count, "interval", seconds=1, misfire_grace_time=None)
         every(self._safely, "interval", [self.fire], seconds=1, misfire_grace_time=None)
         every(self._safely, "interval", [self.tidy], seconds=60, misfire_grace_time=None)
+        every(self._safely, "interval", [self._app.pusher.tick], seconds=2, misfire_grace_time=None)
         every(self._safely, "date", [self.complete], misfire_grace_time=None)
         every(self._app.warn, "interval", hours=24, misfire_grace_time=None)
         self._ticker.start()
@@ -104,6 +105,7 @@ class Scheduler:
         """End what is over, and leave a sign of life for other processes."""
         await self._app.sender.tidy()
         await self._app.dispatcher.run(self.beat)
+        await self._app.dispatcher.run(repeats.purge)
 
     def beat(self, conn: Connection, now: datetime) -> None:
         conn.execute(insert_new(conn, heartbeats).values(name=self._name, at=now))

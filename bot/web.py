@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from msgspec.json import decode
+from msgspec.json import decode, encode
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 STATIC = Path(__file__).parent / "static"
 RETRY_AFTER = {"Retry-After": "5"}
+BADGES = {"json": "application/json", "jwt": "application/jwt", "svg": "image/svg+xml"}
+"""The forms of a badge."""
 PATIENCE = 1.5
 """Seconds that LINE may wait; after two it counts the webhook as failed."""
 
@@ -43,6 +45,10 @@ def routes(app: "App") -> list[BaseRoute]:
         Route("/metrics", edge.metrics),
         webchat.Guarded("/pictures/{token:str}.png", edge.picture),
         webchat.Guarded("/verify/{code:str}.pdf", edge.certificate_pdf),
+        webchat.Guarded("/verify/{code:str}.json", edge.badge_json),
+        webchat.Guarded("/verify/{code:str}.jwt", edge.badge_jwt),
+        webchat.Guarded("/verify/{code:str}.svg", edge.badge_picture),
+        webchat.Guarded("/.well-known/jwks.json", edge.badge_keys),
         webchat.Guarded("/verify/{code:str}", edge.verify),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
@@ -78,6 +84,7 @@ class Edge:
 
     def __init__(self, app: "App") -> None:
         self._app = app
+        self._badges = app.badges
 
     # --- webhooks ------------------------------------------------------------------------
 
@@ -227,6 +234,7 @@ class Edge:
                 date=long_date(local(found.issued_at), lang) if found else "",
                 round=found.round if found else 0,
                 areas=decode(found.data)["areas"] if found else [],
+                badge=f"/verify/{pages.shown(found.code)}" if found and self._badges.ready else "",
                 words=webchat.words(lang),
                 lang=lang,
                 langs=LANGS,
@@ -247,3 +255,35 @@ class Edge:
         pdf = await self._app.draw_pdf(data)
         headers = {"Content-Disposition": f'attachment; filename="kaona-{data["code"]}.pdf"'}
         return Response(pdf, media_type="application/pdf", headers=headers)
+
+    # --- badges --------------------------------------------------------------------------
+
+    async def badge_json(self, request: Request) -> Response:
+        """What the badge says; signed it is the .jwt."""
+        return await self._badge(request, "json", lambda said: encode(said).decode())
+
+    async def badge_jwt(self, request: Request) -> Response:
+        return await self._badge(request, "jwt", self._badges.sign)
+
+    async def badge_picture(self, request: Request) -> Response:
+        return await self._badge(request, "svg", self._badges.bake)
+
+    async def _badge(
+        self, request: Request, form: str, make: Callable[[dict[str, Any]], str]
+    ) -> Response:
+        """The badge of a certificate in one of its forms. Signing takes a thread: the first time
+        there is a key to be made."""
+        code = request.path_params["code"]
+        said = await self._app.read(lambda conn: self._badges.read(conn, code))
+        if said is None:
+            return PlainTextResponse("not found", 404)
+        made = await asyncio.to_thread(make, said)
+        name = f"kaona-badge-{said['id'].rsplit('/', 1)[1]}.{form}"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(made, media_type=BADGES[form], headers=headers)
+
+    async def badge_keys(self, request: Request) -> Response:
+        """What badges are checked with."""
+        if not self._badges.ready:
+            return PlainTextResponse("not found", 404)
+        return JSONResponse(await asyncio.to_thread(self._badges.jwks))

@@ -249,7 +249,10 @@ facts = Table(
     Column("data", Text, nullable=False),
     Index("ix_facts_learner_id_kind", "learner_id", "kind"),
     Index("ix_facts_kind_at", "kind", "at"),
+    sqlite_autoincrement=True,
 )
+"""Append-only. An id is never given out twice, not even on SQLite after an erasure: whoever follows
+the log by id (`hooks`, `item_stats`) would pass a new fact by."""
 
 milestones = Table(
     "milestones",

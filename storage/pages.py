@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from storage.looks import grouped, letters_of
-from storage.models import certificates, pictures
+from storage.models import certificates, evidence, pictures
 
 
 def picture(conn: Connection, token: str) -> str | None:
@@ -22,3 +22,11 @@ def certificate(conn: Connection, code: str) -> Any:
 
 def shown(code: str) -> str:
     return grouped(code)
+
+
+def uses(conn: Connection, learner_id: int, round: int) -> tuple[int, int]:
+    """How often a learner used it at work in a round, and how many of these were confirmed."""
+    mine = (evidence.c.learner_id == learner_id, evidence.c.round == round)
+    counted = select(func.count(), func.count(evidence.c.confirmed_at)).where(*mine)
+    found = conn.execute(counted).one()
+    return found[0], found[1]

@@ -14,6 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _number_facts_once()
     op.create_table(
         "audit",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -442,6 +443,14 @@ def upgrade() -> None:
         "(select unit_id from persons where persons.id = profiles.person_id)"
     )
     _fill_from_facts(op.get_bind())
+
+
+def _number_facts_once() -> None:
+    """SQLite gives the ids of the newest rows out again once they are deleted. It must not."""
+    if op.get_bind().dialect.name == "sqlite":
+        never = {"sqlite_autoincrement": True}
+        with op.batch_alter_table("facts", recreate="always", table_kwargs=never):
+            pass
 
 
 def _fill_from_facts(conn: sa.Connection) -> None:
