@@ -196,7 +196,7 @@ def upgrade() -> None:
         sa.Column("since", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("unit_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("level", sa.Integer(), server_default="0", nullable=False),
-        sa.ForeignKeyConstraint(["person_id"], ["persons.id"], name=op.f("fk_published_person_id")),
+        sa.Column("company", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(["unit_id"], ["units.id"], name=op.f("fk_published_unit_id")),
         sa.PrimaryKeyConstraint("person_id", "since", name=op.f("pk_published")),
     )
