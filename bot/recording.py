@@ -18,6 +18,11 @@ SHELL: dict[str, Any] = {
     "use": {"use": 1, "asked": False},
     "confirm_use": {"result": "not_yours"},
     "certificate": {"code": "ABCD-EFGH-JKLM-N"},
+    "team": {"result": "none"},
+    "weekly_team": {"result": "none"},
+    "cheer": {"result": "not_yours"},
+    "waiting": {"result": "", "next": None, "left": 0},
+    "completed": {"names": []},
     "my_data": {"facts": 0, "messages": 0, "photos": 0},
 }
 """What a shell without a database answers to each `Look`; edit it in the transcript."""

@@ -43,6 +43,7 @@ def lint(content: Content, files: Files) -> list[Fault]:
         (_calendar, content.agency),
         (_hours, content.nudges),
         (_nudges, content.nudges),
+        (_digest, content.digest and content.method),
         (_campaigns, content.framework and content.method and all(content.copy_.values())),
     )
     return [fault for check, read in checks if read for fault in check(content, files)]
@@ -261,6 +262,17 @@ def _nudges(content: Content, files: Files) -> Iterator[Fault]:
     if rules.weekly_after > rules.pause_after:
         yield fault("weekly_after: comes after pause_after", "rules", "weekly_after")
     yield from _zones(content, files)
+
+
+def _digest(content: Content, files: Files) -> Iterator[Fault]:
+    known = {step.id for step in content.method.steps}
+    for step in content.digest.mandatory:
+        if step not in known:
+            line = files.line("digest.toml", ("mandatory",))
+            yield Fault("digest.toml", line, f"mandatory: no step is called {step!r}")
+    if content.digest.names and content.digest.since is None:
+        line = files.line("digest.toml", ("names",))
+        yield Fault("digest.toml", line, "names: wants since, the day from which learners are told")
 
 
 def _zones(content: Content, files: Files) -> Iterator[Fault]:

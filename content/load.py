@@ -16,6 +16,7 @@ from content.schema import (
     Content,
     Course,
     Demo,
+    Digest,
     Exercise,
     Framework,
     Lesson,
@@ -169,6 +170,7 @@ def _read_parts(files: Files) -> dict[str, Any]:
         "calendar": _calendar(files),
         "agency": files.read("calendar/agency.toml", Agency),
         "nudges": files.read("nudges.toml", Nudges),
+        "digest": files.read("digest.toml", Digest),
         "campaigns": _campaigns(files),
         "copy_": {lang: files.read(f"copy.{lang}.toml", dict[str, str]) for lang in LANGS},
     }

@@ -412,6 +412,17 @@ class Hours(Record):
     """At a time that the learner chose: on any day that is not off."""
 
 
+class Digest(Record):
+    """What managers see of their teams."""
+
+    every: Literal["week", "day"]
+    names: bool
+    """Whether they see by name who has finished the mandatory steps."""
+    since: dt.date | None = None
+    """From which day on learners are told so; whoever finished earlier is not named."""
+    mandatory: tuple[Id, ...] = ()
+
+
 class NudgeText(Text):
     """One wording of a nudge. `activities`: only for somebody who is at one of them."""
 
@@ -621,6 +632,7 @@ class Content(Record):
     calendar: tuple[CalendarYear, ...]
     agency: Agency
     nudges: Nudges
+    digest: Digest
     campaigns: tuple[Campaign, ...] = ()
     """Ready-made ones, to start from."""
     copy_: dict[Lang, dict[str, str]]

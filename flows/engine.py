@@ -10,6 +10,7 @@ from flows import (
     apply,
     askhr,
     claim,
+    digest,
     exercise,
     finish,
     home,
@@ -65,6 +66,7 @@ FLOWS: Registry = {
     "stopped": reserved.STOPPED,
     "mydata": mydata.FLOW,
     "reminders": reminders.FLOW,
+    "digest": digest.FLOW,
     "erased": mydata.ERASED,
     "askhr": askhr.FLOW,
     "placement": placement.FLOW,
@@ -83,6 +85,10 @@ FOUND: dict[str, Callable[[State, Found, datetime, Content], Turn]] = {
     "certificate": finish.found,
     "my_data": mydata.found,
     "confirm_use": nudges.found,
+    "team": digest.found,
+    "waiting": digest.waiting,
+    "cheer": digest.cheered,
+    "completed": digest.completed,
 }
 """Who hears what a `Look` brought."""
 HOPS = 8
@@ -104,6 +110,8 @@ def handle(state: State, event: AnyEvent, now: datetime, content: Content) -> Tu
             return reserved.unsend(state, event)
         case Fired():
             return nudges.fired(state, event, now, content)
+        case Found(what="weekly_team"):
+            return digest.weekly(state, event, now, content)
         case Found():
             turn = FOUND[event.what](state, event, now, content)
         case _:
@@ -251,7 +259,8 @@ def _celebrate(before: State, turn: Turn, content: Content) -> Turn:
         )
         for step in new
     )
-    return Turn(state, turn.replies + lines, turn.effects + facts)
+    told = digest.seen(state, new, content)
+    return Turn(state, turn.replies + lines + told, turn.effects + facts)
 
 
 def _ask(before: State, turn: Turn, now: datetime, content: Content) -> Turn:

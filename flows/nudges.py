@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from content.schema import Content
-from flows import slots, steps
+from flows import digest, slots, steps
 from flows.calendar import local, permitted
 from flows.reasons import Reason, Slot, activity, reason, unanswered, wanted, wording
 from flows.speech import choices, say, tell
@@ -39,6 +39,10 @@ def fired(state: State, event: Fired, now: datetime, content: Content) -> Turn:
             return Turn(state, (_confirm_request(state, event, content),))
         case "use_confirmed":
             return Turn(state, (_unasked(state, content, "use_confirmed", event),))
+        case "digest":
+            return digest.fired(state)
+        case "cheer":
+            return digest.cheer(state, content)
         case "asked_hr":
             return Turn(state, (_unasked(state, content, "hr_question", event),))
         case _:

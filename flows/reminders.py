@@ -57,8 +57,8 @@ def heard(state: State, when: When, said: Wrote, now: datetime, content: Content
             return _are_off(state, content)
         case Past():
             return Turn(state, (_line(state, "reminders_past", when, content),))
-        case Weekly(_, minute) if minute is not None and not _fits(minute, content):
-            return Turn(state, (_hours(state, content),))
+        case Weekly(_, minute) if minute is not None and not fits(minute, content):
+            return Turn(state, (hours(state, content),))
     if not allowed:
         wish = {"said": to_builtins(said), "at": now.isoformat()}
         return Turn(state.aside("reminders", "allow", **wish))
@@ -147,12 +147,14 @@ def _on_day(state: State, until: datetime, content: Content) -> datetime:
     return at_minute(day, chosen.minute) if chosen else day
 
 
-def _fits(minute: int, content: Content) -> bool:
+def fits(minute: int, content: Content) -> bool:
+    """Whether somebody may choose to be written to at that minute after midnight."""
     at = time(minute // 60, minute % 60)
     return any(first <= at < last for first, last in content.nudges.hours.chosen)
 
 
-def _hours(state: State, content: Content) -> Reply:
+def hours(state: State, content: Content) -> Reply:
+    """Tells between which hours a time may be chosen."""
     first, last = content.nudges.hours.chosen[0]
     return tell(state, content, "reminders_hours", first=f"{first:%H:%M}", last=f"{last:%H:%M}")
 
@@ -290,7 +292,7 @@ def _chose_days(state: State, answer: Answer, now: datetime, content: Content) -
             days = ()
     if not days:
         return Turn(state, (tell(state, content, "plan_days_unclear"),))
-    if minute is None or not _fits(minute, content):
+    if minute is None or not fits(minute, content):
         return Turn(state.move("time", days=list(days)))
     return _chosen(state, days, minute, now, content)
 
@@ -303,8 +305,8 @@ def _chose_time(state: State, answer: Answer, now: datetime, content: Content) -
             minute = reader(content).minute(text)
         case _:
             minute = None
-    if minute is None or not _fits(minute, content):
-        return Turn(state, (_hours(state, content),))
+    if minute is None or not fits(minute, content):
+        return Turn(state, (hours(state, content),))
     return _chosen(state, tuple(state.floor.note["days"]), minute, now, content)
 
 

@@ -7,7 +7,7 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from content.schema import Content, Lang
-from flows import campaigns, home, nudges, placement, reminders, steps
+from flows import campaigns, digest, home, nudges, placement, reminders, steps
 from flows.speech import choices, say, tell
 from flows.types import (
     Answer,
@@ -58,6 +58,8 @@ def _obeyed(state: State, word: str, now: datetime, content: Content) -> Turn:
             return Turn(state.aside("mydata"))
         case "reminders":  # before the notice has been read there is nothing to set
             return Turn(state.aside("reminders") if state.welcomed else state)
+        case "team":
+            return Turn(state.aside("digest") if state.welcomed else state)
         case "erase":
             return Turn(state.aside("mydata", "sure"))
         case "ask_hr":
@@ -72,6 +74,8 @@ def standing(state: State, choice: str, now: datetime, content: Content) -> Turn
     """A button that is good at any time, beside those that are reserved words."""
     if choice in ("nudges_on", "nudges_off"):
         return reminders.switch(state, choice == "nudges_on", now, content)
+    if choice == "weekly_off":
+        return digest.weekly_off(state, content)
     if pressed := campaigns.press(choice, content):
         return _campaign(state, pressed, now, content)
     return nudges.confirmed(state, choice, content)
@@ -150,7 +154,8 @@ def _resume(state: State, now: datetime, content: Content) -> Turn:
     if not state.stopped:
         return Turn(state, (tell(state, content, "hello_again"),))
     state = replace(state, stopped=False, quiet=False).back()
-    return Turn(state, (tell(state, content, "resumed"),), (Record("resumed"),))
+    again = digest.timer(state, now, content)
+    return Turn(state, (tell(state, content, "resumed"),), (*again, Record("resumed")))
 
 
 def _stopped_ask(state: State, now: datetime, content: Content) -> Ask:
@@ -185,6 +190,8 @@ def _menu_begin(state: State, now: datetime, content: Content) -> Turn:
 
 def _menu_ask(state: State, now: datetime, content: Content) -> Ask:
     ids = ["resume" if state.stopped else "continue", "progress"]
+    if state.person and state.welcomed and not state.stopped and state.digest:
+        ids += ["team"]
     if state.welcomed and not state.stopped:
         ids += LATER if state.journey.plan else []
         ids += ["why_group"] if state.placed else []

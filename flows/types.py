@@ -14,9 +14,9 @@ Json = Any
 
 Kind = Literal["sticker", "photo", "location", "voice", "video", "file", "contact", "other"]
 
-Purpose = Literal["reply", "word", "mandatory", "due", "review", "encouragement"]
-"""Why something is sent: an answer; somebody else's word to this learner; or, from the most to
-the least important, something that nobody asked for."""
+Purpose = Literal["reply", "word", "digest", "mandatory", "due", "review", "encouragement"]
+"""Why something is sent: an answer; somebody else's word to this learner; a digest that they
+ordered; or, from the most to the least important, something that nobody asked for."""
 
 # --- what happens: events ------------------------------------------------------------
 
@@ -101,7 +101,7 @@ class Choice(Struct, frozen=True, omit_defaults=True):
 class Picture(Struct, frozen=True, omit_defaults=True):
     """What to draw. `alt` is the complete text twin: nobody needs the picture to know."""
 
-    kind: Literal["radar", "progress", "certificate"]
+    kind: Literal["radar", "progress", "certificate", "team"]
     data: dict[str, Json]
     alt: str
 
@@ -121,6 +121,8 @@ class Reply(Struct, frozen=True, omit_defaults=True):
     """Set on what is written unasked and is no mere word from somebody."""
     chosen: bool = False
     """Written at a time that the learner chose, which may be after work."""
+    guard: str = ""
+    """A right without which it must not leave, as `power:unit`: asked again when it is sent."""
 
 
 class Ask(Struct, frozen=True):
@@ -360,6 +362,8 @@ class State(Struct, frozen=True, omit_defaults=True):
     """When the timer for the next nudge fires; without one, none is set."""
     nudged: Nudged = Nudged()
     streak: Streak = Streak()
+    digest: Times | None = None
+    """When a manager wants to hear of the team each week."""
     placed: Placed | None = None
     journey: Journey = field(default_factory=Journey)
     seen: dict[str, int] = {}

@@ -543,13 +543,16 @@ publications = Table(
 published = Table(
     "published",
     metadata,
-    Column("person_id", ForeignKey("persons.id"), primary_key=True, autoincrement=False),
+    Column("person_id", Key, primary_key=True, autoincrement=False),
     Column("since", Integer, primary_key=True, autoincrement=False),
     Column("unit_id", ForeignKey("units.id")),
     Column("level", Integer, nullable=False, server_default="0"),
+    Column("company", Integer, nullable=False, server_default="0"),
 )
 """Where the published figures count each person from publication `since` on: in which cell of the
-tree (none: nowhere) and how far along. Rows are changes only."""
+tree (none: nowhere) and how far along. `company` numbers those who moved there together. Without a
+foreign key to persons: whoever was erased is counted on under a negative number, which names
+nobody, until their company moves on."""
 
 figures = Table(
     "figures",

@@ -9,8 +9,9 @@ from msgspec.json import Decoder
 from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, update
 
 from content.schema import Content
+from flows.gate import Verdict
 from flows.types import Reply
-from storage import admission, rides
+from storage import admission, rides, teams
 from storage.models import (
     HISTORY,
     KEEPS_HISTORY,
@@ -69,12 +70,30 @@ def claim(conn: Connection, rows: Sequence[Row], now: datetime, content: Content
     Committed before the platform hears of them: a crash afterwards leaves them `sending`,
     and whoever finds them knows that the outcome is unknown.
     """
+    rows = _permitted(conn, rows, now)
     keys = [row.key for row in rows]
     _cancel_unreachable(conn, keys, now)
     if unasked := [row.key for row in rows if row.unasked]:
         going = admission.admit(conn, unasked, now, content)
         keys = [row.key for row in rows if not row.unasked or row.key in going]
     return set(conn.execute(_CLAIM, {"keys": keys, "lease": now + LEASE}).scalars())
+
+
+def _permitted(conn: Connection, rows: Sequence[Row], now: datetime) -> list[Row]:
+    """Without those that show what their reader has no right to any more: these are cancelled."""
+    kept = []
+    for row in rows:
+        guards = {reply.guard for reply in row.request.replies if reply.guard}
+        if guards:
+            whose = select(outbox.c.learner_id).where(outbox.c.key == row.key)
+            reader = conn.execute(whose).scalar() or 0
+            if not all(teams.permitted(conn, reader, guard, now) for guard in guards):
+                lost = update(outbox).where(outbox.c.key == row.key, outbox.c.status == "queued")
+                over = Verdict("drop", "no_longer_permitted")
+                conn.execute(lost.values(admission.put_off(over, row.doubtful, now)))
+                continue
+        kept.append(row)
+    return kept
 
 
 def _cancel_unreachable(conn: Connection, keys: Sequence[str], now: datetime) -> None:

@@ -17,6 +17,7 @@ Pack = Callable[[str, tuple[Reply, ...]], list[tuple[Reply, ...]]]
 LIFE: dict[Purpose, timedelta] = {
     "reply": timedelta(hours=1),
     "word": timedelta(days=7),
+    "digest": timedelta(days=2),
     "mandatory": timedelta(days=7),
     "due": timedelta(days=3),
     "review": timedelta(days=1),

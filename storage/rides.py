@@ -71,7 +71,9 @@ def rider(conn: Connection, rows: Iterable[Any], channel: str) -> tuple[int, Rep
     """The row that rides next, and its message: what was held back first, then what is due. A
     message with placeholders does not ride: it would have to be filled in here."""
     for row in sorted(rows, key=lambda row: (row.status != "held", row.id)):
-        if row.purpose == "word" or (row.lane == "personal" and row.purpose == "encouragement"):
+        if row.purpose in ("word", "digest") or (
+            row.lane == "personal" and row.purpose == "encouragement"
+        ):
             continue
         if row.channel != channel:
             continue

@@ -1,19 +1,23 @@
 """What a viewer may see and do: one object, asked by every query that shows anybody's data."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, or_, select, text, true
+from sqlalchemy.exc import DBAPIError
 
 from content.schema import Role
 from flows.calendar import local
 from storage.models import grants, persons, units
 
 Power = Literal[
-    "names", "figures", "team", "send", "approve", "roster", "privacy", "content", "system"
+    "names", "figures", "team", "lead", "send", "approve", "roster", "privacy", "content", "system"
 ]
-"""What can be allowed: to see people by name, HR's figures, a team's published figures; to send
+"""What can be allowed: to see people by name, HR's figures, a team's published figures; to lead a
+team (cheer it, and see who has finished what is mandatory, where the agency wants that); to send
 campaigns, approve them, change the roster; to answer for personal data, for content, for the
 machine."""
 
@@ -21,6 +25,7 @@ POWERS: dict[Power, frozenset[Role]] = {
     "names": frozenset({"hr", "privacy"}),
     "figures": frozenset({"hr", "approver", "ocsc"}),
     "team": frozenset({"manager", "hr", "approver"}),
+    "lead": frozenset({"manager"}),
     "send": frozenset({"hr", "approver"}),
     "approve": frozenset({"hr", "approver"}),
     "roster": frozenset({"hr"}),
@@ -125,3 +130,48 @@ def scope_of(conn: Connection, person_id: int | None, now: datetime) -> Scope:
         .order_by(grants.c.id)
     )
     return Scope(person_id, tuple(Right(row.role, row.path or "") for row in rights))
+
+
+# --- the second layer ----------------------------------------------------------------
+
+SCOPED = "kaona_scoped"
+"""The role of PostgreSQL that row-level security is for; the tables' owner passes it by."""
+
+
+@contextmanager
+def scoped_read(conn: Connection, scope: Scope, power: Power) -> Iterator[None]:
+    """Read as somebody who sees only the units that the viewer has this power over, whatever the
+    query says. On SQLite there is no such thing, and nothing happens."""
+    if not _has_layer(conn):
+        yield
+        return
+    seen = "*" if scope.whole(power) else _unit_ids(conn, scope, power)
+    conn.execute(text("select set_config('kaona.units', :units, true)"), {"units": seen})
+    conn.execute(text(f"set local role {SCOPED}"))
+    try:
+        yield
+    except DBAPIError:
+        raise  # the transaction is over, and the role with it
+    except BaseException:
+        _leave(conn)
+        raise
+    _leave(conn)
+
+
+def _has_layer(conn: Connection) -> bool:
+    """Whether the migration was permitted to make the role, and we may take it on."""
+    if conn.dialect.name != "postgresql":
+        return False
+    role = "(select oid from pg_roles where rolname = :role)"
+    asked = text(f"select pg_has_role(current_user, {role}, 'member')")
+    return bool(conn.execute(asked, {"role": SCOPED}).scalar())
+
+
+def _unit_ids(conn: Connection, scope: Scope, power: Power) -> str:
+    ids = conn.execute(select(units.c.id).where(scope.covers(power, units.c.id))).scalars()
+    return ",".join(map(str, ids))
+
+
+def _leave(conn: Connection) -> None:
+    conn.execute(text("reset role"))
+    conn.execute(text("select set_config('kaona.units', '', true)"))

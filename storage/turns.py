@@ -25,7 +25,7 @@ from flows.types import (
     Tell,
     Turn,
 )
-from storage import looks, privacy, profiles, rides, tells
+from storage import looks, privacy, profiles, rides, teams, tells
 from storage.database import DOWN
 from storage.gathered import Gathered, encode, gather
 from storage.many import insert_many, update_many
@@ -170,7 +170,9 @@ def _decide(
     while any(isinstance(effect, Look) for effect in turn.effects):
         look = next(effect for effect in turn.effects if isinstance(effect, Look))
         touched.append(look.what)
-        data = looks.LOOKS[look.what](conn, who.id, look.args, now, content)
+        data = (looks.LOOKS.get(look.what) or teams.LOOKS[look.what])(
+            conn, who.id, look.args, now, content
+        )
         turn = handle(turn.state, Found(look.what, data), now, content)
         replies += turn.replies
         effects += turn.effects

@@ -140,6 +140,10 @@ MEANS = {
     "english": lambda step: step.turn.state.lang == "en",
     "my_data": lambda step: step.turn.state.floor.flow == "mydata",
     "reminders": lambda step: not step.before.welcomed or step.turn.state.floor.flow == "reminders",
+    "team": lambda step: (
+        not step.before.welcomed
+        or (step.turn.state.floor.flow == "digest" or _says(step, "team_none", step.turn.state))
+    ),
     "erase": lambda step: step.turn.state.floor.place == "sure",
     "ask_hr": lambda step: step.turn.state.floor.flow == "askhr",
     "why_group": lambda step: (

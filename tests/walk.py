@@ -47,6 +47,20 @@ CONFIRM = {
     "whom": "เพื่อนร่วมงาน",
     "changed": "งานเร็วขึ้น",
 }
+TEAM = {
+    "unit": {"id": 3, "name": "กองบริหารทรัพยากรบุคคล"},
+    "subs": [[4, "กลุ่มสรรหา"], [5, "กลุ่มพัฒนาบุคคล"]],
+    "more": True,
+    "after": 0,
+    "waiting": 2,
+    "leads": True,
+}
+COUNTED = {
+    "result": "figures",
+    "day": 739_573,
+    "levels": [8, 0, 5, 0, 6, 0, 0, 5],
+    "areas": ["spreadsheet", "security"],
+}
 NUDGES = (
     Fired("study", "study", {"unanswered": 0}),
     Fired("nudge", "nudge", {"slot": "study"}),
@@ -56,6 +70,8 @@ NUDGES = (
 TIMERS = (
     Fired("confirm_use", "5", CONFIRM),
     Fired("use_confirmed", "5", {"where": "รายงาน"}),
+    Fired("digest", "digest"),
+    Fired("cheer", "7:739573"),
     Fired("asked_hr", "a", {"who": "สมชาย", "question": "ลาอย่างไร", "at": "home"}),
 )
 SOMEBODY = {"id": 11, "name": "สมชาย ใจดี", "unit": "กองกลาง", "manager": True}
@@ -67,6 +83,20 @@ ANSWERS: dict[str, tuple[dict[str, Json], ...]] = {
         *({"problem": p} for p in ("unknown", "expired", "used", "taken", "too_many")),
     ),
     "use": ({"use": 5, "asked": True}, {"use": 6, "asked": False}),
+    "team": (
+        {"result": "none"},
+        {**TEAM, "result": "nothing"},
+        {**TEAM, **COUNTED, "before": None},
+        {**TEAM, **COUNTED, "before": {"day": 739_566, "levels": [24, 0, 0, 0, 0, 0, 0, 0]}},
+    ),
+    "weekly_team": ({"result": "none"}, {**TEAM, **COUNTED, "before": None}),
+    "cheer": tuple({"result": r} for r in ("cheered", "already", "too_many", "not_yours")),
+    "waiting": (
+        {"result": "", "next": CONFIRM, "left": 2},
+        {"result": "confirmed", "next": None, "left": 0},
+        {"result": "", "next": None, "left": 0},
+    ),
+    "completed": ({"names": []}, {"names": ["สมชาย ใจดี"]}),
     "my_data": ({"facts": 12, "messages": 34, "photos": 1},),
     "confirm_use": tuple(
         {"result": result} for result in ("confirmed", "declined", "already", "not_yours")
@@ -199,7 +229,15 @@ def events(state: State, content: Content) -> Iterator[tuple[AnyEvent, datetime]
     for number, (word, ways) in enumerate(content.words.reserved.items(), state.stamp):
         # each word everywhere, here by typing it and there by its button
         yield (Said(ways[0], "m3", soon) if number % 2 else Pressed("*", word)), soon
-    for choice in ("nudges_on", "nudges_off", "confirm:5", "decline:5", "confirm:x", "nonsense"):
+    for choice in (
+        "weekly_off",
+        "nudges_on",
+        "nudges_off",
+        "confirm:5",
+        "decline:5",
+        "confirm:x",
+        "nonsense",
+    ):
         yield Pressed("*", choice), soon
     yield Pressed(str(state.stamp), "no-such-choice"), soon
     yield Pressed("0", "begin"), soon

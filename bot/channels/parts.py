@@ -57,7 +57,7 @@ def cut(reply: Reply, limit: int) -> list[Reply]:
     if len(texts) == 1:
         return [reply]
     first = replace(reply, text=texts[0], choices=(), stamp="")
-    middle = [Reply(text, notify=reply.notify) for text in texts[1:-1]]
+    middle = [Reply(text, notify=reply.notify, guard=reply.guard) for text in texts[1:-1]]
     last = replace(reply, text=texts[-1], title="", picture=None)
     return [first, *middle, last]
 

@@ -3,7 +3,7 @@
 import msgspec
 import resvg_py
 
-from bot.render import certificate, progress, radar
+from bot.render import certificate, progress, radar, team
 from bot.render.fonts import BOLD, FAMILY, REGULAR
 from flows.types import Picture
 
@@ -35,5 +35,7 @@ def svg(picture: Picture) -> str:
             return radar.draw(msgspec.convert(picture.data, radar.Radar), picture.alt)
         case "progress":
             return progress.draw(msgspec.convert(picture.data, progress.Progress), picture.alt)
+        case "team":
+            return team.draw(msgspec.convert(picture.data, team.Team), picture.alt)
         case "certificate":
             return certificate.svg(picture.data)

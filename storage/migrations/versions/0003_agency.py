@@ -197,7 +197,7 @@ def upgrade() -> None:
         sa.Column("since", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("unit_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("level", sa.Integer(), server_default="0", nullable=False),
-        sa.ForeignKeyConstraint(["person_id"], ["persons.id"], name=op.f("fk_published_person_id")),
+        sa.Column("company", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(["unit_id"], ["units.id"], name=op.f("fk_published_unit_id")),
         sa.PrimaryKeyConstraint("person_id", "since", name=op.f("pk_published")),
     )
@@ -443,6 +443,54 @@ def upgrade() -> None:
         "(select unit_id from persons where persons.id = profiles.person_id)"
     )
     _fill_from_facts(op.get_bind())
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(_ROLE)
+        op.execute(_LAYER)
+
+
+# Row-level security, the second layer under storage/scope.py: the role sees only rows of the
+# units in the setting kaona.units ("*": all). The owner of the tables, who runs the service,
+# passes it by.
+_ROLE = """
+do $$ begin
+    if not exists (select from pg_roles where rolname = 'kaona_scoped') then
+        create role kaona_scoped nologin;
+    end if;
+    execute format('grant kaona_scoped to %I', current_user);
+exception
+    when duplicate_object or unique_violation then
+        execute format('grant kaona_scoped to %I', current_user);
+    when others then  -- no privilege, or another database is being migrated at this moment
+        raise warning 'role kaona_scoped cannot be made or taken on: no row-level security';
+end $$
+"""
+_ALL = "current_setting('kaona.units', true) = '*'"
+_UNITS = "string_to_array(current_setting('kaona.units', true), ',')::bigint[]"
+_BY_UNIT = f"{_ALL} or unit_id = any ({_UNITS})"
+_BY_PERSON = f"{_ALL} or person_id in (select id from persons)"
+_BY_LEARNER = f"{_ALL} or learner_id in (select id from learners)"
+_POLICIES = {
+    **dict.fromkeys(("persons", "profiles", "postings", "figures"), _BY_UNIT),
+    **dict.fromkeys(("learners", "grants"), _BY_PERSON),
+    **dict.fromkeys(("facts", "milestones", "measures", "evidence", "addresses"), _BY_LEARNER),
+    **dict.fromkeys(("certificates", "photos", "pictures", "outbox"), _BY_LEARNER),
+}
+_TABLES = "\n".join(
+    f"""
+    alter table {table} enable row level security;
+    create policy scoped on {table} for select to kaona_scoped using ({condition});
+    grant select on {table} to kaona_scoped;"""
+    for table, condition in _POLICIES.items()
+)
+_LAYER = f"""
+do $$ begin
+    if not exists (select from pg_roles where rolname = 'kaona_scoped') then
+        return;
+    end if;
+    execute format('grant usage on schema %I to kaona_scoped', current_schema());
+    grant select on units, publications to kaona_scoped;{_TABLES}
+end $$
+"""
 
 
 def _number_facts_once() -> None:
@@ -505,6 +553,11 @@ def _rows(
 
 
 def downgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        for table in _POLICIES:
+            op.execute(f"drop policy if exists scoped on {table}")
+            op.execute(f"alter table {table} disable row level security")
+
     with op.batch_alter_table("profiles", schema=None) as batch_op:
         batch_op.drop_constraint(batch_op.f("fk_profiles_unit_id"), type_="foreignkey")
         batch_op.drop_index("ix_profiles_standing")
