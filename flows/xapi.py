@@ -27,6 +27,16 @@ TYPES = {
     "certificate": "http://activitystrea.ms/schema/1.0/badge",
 }
 """The type of each kind of activity."""
+TITLES = {
+    "programme": "xapi_programme",
+    "round": "xapi_round",
+    "baseline": "xapi_baseline",
+    "retest": "xapi_retest",
+    "plan": "xapi_plan",
+    "use": "xapi_use",
+    "certificate": "xapi_certificate",
+}
+"""Sentences that name what has no name in the content."""
 
 
 class Fact(Struct, frozen=True):
@@ -135,10 +145,8 @@ def _titled(kind: str, id: str, content: Content) -> Text | str:
                 if step.id == id:
                     return step.name
             raise Gone(id)
-        case "test":
-            return f"xapi_{id}"
         case _:
-            return f"xapi_{kind}"
+            return TITLES[id if kind == "test" else kind]
 
 
 # --- one reading for each kind of fact ---------------------------------------------------

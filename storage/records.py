@@ -9,7 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from msgspec import Struct
 from msgspec.json import decode
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, true
 
 from content.schema import Content
 from flows import xapi
@@ -70,27 +70,24 @@ def page(
     )
     count, last = conn.execute(select(func.count(), func.max(window.c.id))).one()
     end = last if count == WINDOW else until
-    rows = conn.execute(
-        select(
-            facts,
-            learners.c.created_at,
-            persons.c.hr_id,
-            scope.covers("names", persons.c.unit_id).label("named"),
-        )
+    found = _whose(scope).where(facts.c.id > after, facts.c.id <= end, facts.c.kind.in_(kinds))
+    if since is not None:
+        found = found.where(facts.c.at >= since)
+    told = [_told(row) for row in conn.execute(found.order_by(facts.c.id).limit(limit))]
+    return Page(told, told[-1].fact.id if len(told) == limit else end)
+
+
+def _whose(scope: Scope) -> Select[Any]:
+    """Facts with whom they are about, of all whom the viewer may have told of. Whoever asked that
+    their data rest is left alone."""
+    named = scope.covers("names", persons.c.unit_id).label("named")
+    return (
+        select(facts, learners.c.created_at, persons.c.hr_id, named)
         .join(learners, learners.c.id == facts.c.learner_id)
         .join(persons, persons.c.id == learners.c.person_id, isouter=True)
         .join(profiles, profiles.c.learner_id == learners.c.id, isouter=True)
-        .where(
-            and_(facts.c.id > after, facts.c.id <= end, facts.c.kind.in_(kinds)),
-            covered(scope),
-            or_(profiles.c.restricted.is_(None), ~profiles.c.restricted),
-            *([facts.c.at >= since] if since else []),
-        )
-        .order_by(facts.c.id)
-        .limit(limit)
-    ).all()
-    told = [_told(row) for row in rows]
-    return Page(told, told[-1].fact.id if len(told) == limit else end)
+        .where(covered(scope), or_(profiles.c.restricted.is_(None), ~profiles.c.restricted))
+    )
 
 
 def _told(row: Any) -> Told:

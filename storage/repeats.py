@@ -37,7 +37,8 @@ def once(
     at = (repeats.c.token_id == token, repeats.c.key == key)
     conn.execute(delete(repeats).where(*at, repeats.c.at <= now - KEPT))
     row = {"token_id": token, "key": key, "request": request, "status": 0, "answer": "", "at": now}
-    if conn.execute(insert_new(conn, repeats).values(row)).rowcount == 0:
+    new = insert_new(conn, repeats).values(row).returning(repeats.c.key)
+    if conn.execute(new).first() is None:
         before = conn.execute(select(repeats).where(*at)).one()
         if before.request != request:
             raise Different(key)

@@ -12,6 +12,7 @@ from bot.api.problems import DOCUMENTED, ProblemBody, install
 if TYPE_CHECKING:
     from bot.app import App
 
+MODULES = (people, reports, hooks, badges)
 ABOUT = (
     "Reports, progress and learning records for other systems. A token stands for a person and may "
     "do what that person may at this moment. What is outside of that is not found. Errors are "
@@ -35,6 +36,6 @@ def build(app: "App") -> FastAPI:
     api.state.service = app
     api.state.limits = Limits()
     install(api)
-    for module in (people, reports, hooks, badges):
+    for module in MODULES:
         api.include_router(module.router)
     return api
