@@ -59,6 +59,9 @@ def _people(conn: Connection, demo: Demo, now: datetime) -> dict[str, int]:
         )
         if person.role != "learner":
             roster.grant(conn, ids[person.hr_id], person.role, now)
+    for head in sorted({person.supervisor for person in demo.people} - {""}):
+        leads = next(person.unit for person in demo.people if person.hr_id == head)
+        roster.grant(conn, ids[head], "manager", now, units[leads], source="roster")
     return ids
 
 

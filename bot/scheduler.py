@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, delete, update
 
 from bot import metrics
 from bot.dispatch import Unavailable
-from storage import campaigns, profiles, repeats, timers
+from storage import campaigns, leases, profiles, publications, repeats, timers
 from storage.gathered import insert_new
 from storage.models import heartbeats
 
@@ -24,6 +25,9 @@ log = structlog.get_logger()
 
 SILENCE = 10.0
 """Seconds without a tick after which nothing is keeping time any more."""
+PUBLISHING = "publish"
+PUBLISHED_IN = timedelta(minutes=30)
+"""How long one process may take to make the figures for managers before another may try."""
 REMEMBERED = timedelta(days=1)
 """How long the sign of life of a process that has ended is kept."""
 
@@ -50,6 +54,7 @@ class Scheduler:
         every(self._safely, "interval", [self.tidy], seconds=60, misfire_grace_time=None)
         every(self._safely, "interval", [self._app.pusher.tick], seconds=2, misfire_grace_time=None)
         every(self._safely, "date", [self.complete], misfire_grace_time=None)
+        every(self._safely, "interval", [self.publish], seconds=60, misfire_grace_time=None)
         every(self._app.warn, "interval", hours=24, misfire_grace_time=None)
         self._ticker.start()
 
@@ -100,6 +105,30 @@ class Scheduler:
         run, content = self._app.dispatcher.run, self._app.content
         while await run(lambda conn, now: profiles.fill(conn, content)):
             pass
+
+    async def publish(self) -> None:
+        """Make the figures for managers when they are due: everybody is read beside the work of
+        the service, and what changes is written a page at a time, so that turns come between."""
+        app, content = self._app, self._app.content
+        if not await app.read(lambda conn: publications.is_due(conn, app.clock(), content)):
+            return
+        run, holder = app.dispatcher.run, self._name
+        lease = (PUBLISHING, holder)
+        if not await run(lambda conn, now: leases.acquire(conn, *lease, now, PUBLISHED_IN)):
+            return
+        await self.complete()
+        after, today = None, app.today().toordinal()
+        while (
+            after := await run(partial(publications.tidy, after=after, today=today))
+        ) is not None:
+            pass
+        draft = await app.read(lambda conn: publications.prepare(conn, app.clock(), content))
+        for page in publications.pages(draft):
+            await run(partial(publications.write, page=page))
+        await app.read(lambda conn: publications.complete(conn, draft, content))
+        await run(lambda conn, now: publications.announce(conn, draft, now))
+        await run(lambda conn, now: leases.release(conn, *lease))
+        log.info("figures published", number=draft.number, units=len(draft.figures))
 
     async def tidy(self) -> None:
         """End what is over, and leave a sign of life for other processes."""

@@ -6,6 +6,7 @@ from typing import Any
 from msgspec.json import decode, encode
 from sqlalchemy import Connection, delete, select, update
 
+from storage import publications
 from storage.models import (
     UNASKED,
     addresses,
@@ -100,6 +101,8 @@ def erase(conn: Connection, learner_id: int) -> None:
     conn.execute(delete(parked).where(parked.c.address.in_(ours)))
     for table in _THEIRS:
         conn.execute(delete(table).where(table.c.learner_id == learner_id))
+    person = select(learners.c.person_id).where(learners.c.id == learner_id)
+    publications.unname(conn, conn.execute(person).scalar())
     conn.execute(delete(learners).where(learners.c.id == learner_id))
 
 

@@ -216,11 +216,12 @@ def pages(draft: Draft) -> Iterator[list[dict[str, Any]]]:
         yield page
 
 
-def write(conn: Connection, page: Sequence[dict[str, Any]]) -> None:
+def write(conn: Connection, now: datetime, page: Sequence[dict[str, Any]]) -> None:
+    """Some of the changes; nobody reads them before the publication is announced."""
     insert_many(conn, published, page)
 
 
-def tidy(conn: Connection, after: int | None, today: int) -> int | None:
+def tidy(conn: Connection, now: datetime, after: int | None, today: int) -> int | None:
     """Of the next persons: drop changes that were never announced, all but the newest, and those
     out of all figures that nobody compares any more. Up to which person; None at the end."""
     start = published.c.person_id > after if after is not None else published.c.person_id != 0
@@ -334,18 +335,20 @@ def announce(conn: Connection, draft: Draft, now: datetime) -> None:
 def publish(conn: Connection, now: datetime, content: Content) -> Draft:
     """All of it in one transaction: for tests, the demo and small agencies' commands."""
     at: int | None = None
-    while (at := tidy(conn, at, local(now).toordinal())) is not None:
+    while (at := tidy(conn, now, at, local(now).toordinal())) is not None:
         pass
     draft = prepare(conn, now, content)
     for page in pages(draft):
-        write(conn, page)
+        write(conn, now, page)
     complete(conn, draft, content)
     announce(conn, draft, now)
     return draft
 
 
-def unname(conn: Connection, person_id: int) -> None:
+def unname(conn: Connection, person_id: int | None) -> None:
     """Whoever is erased is counted on as nobody in particular, until their company moves on."""
+    if person_id is None:
+        return
     nobody = -secrets.randbits(62) - 1
     theirs = update(published).where(published.c.person_id == person_id)
     conn.execute(theirs.values(person_id=nobody))
