@@ -13,6 +13,7 @@ from flows import (
     exercise,
     finish,
     home,
+    leaving,
     lesson,
     mydata,
     nudges,
@@ -27,6 +28,7 @@ from flows import (
     steps,
     streak,
     welcome,
+    wishes,
 )
 from flows.speech import letters, reader, say, tell
 from flows.types import (
@@ -65,7 +67,7 @@ FLOWS: Registry = {
     "stopped": reserved.STOPPED,
     "mydata": mydata.FLOW,
     "reminders": reminders.FLOW,
-    "erased": mydata.ERASED,
+    "erased": leaving.ERASED,
     "askhr": askhr.FLOW,
     "placement": placement.FLOW,
     "pretest": pretest.FLOW,
@@ -82,6 +84,11 @@ FOUND: dict[str, Callable[[State, Found, datetime, Content], Turn]] = {
     "use": apply.found,
     "certificate": finish.found,
     "my_data": mydata.found,
+    "who_looked": mydata.looked,
+    "copy": mydata.copied,
+    "wish": wishes.found,
+    "rename": wishes.renamed,
+    "undo_erase": leaving.found,
     "confirm_use": nudges.found,
 }
 """Who hears what a `Look` brought."""
