@@ -129,12 +129,14 @@ _THEIRS = (
 """Tables whose rows are of one learner, in an order that foreign keys permit."""
 
 
-def erase(conn: Connection, ids: Sequence[int]) -> list[str]:
-    """Delete every row about learners, and what was passed on of their words to others. Gives
-    the names of their photos' files, for whoever holds the folder."""
+def erase(conn: Connection, ids: Sequence[int], *, told: bool = True) -> list[str]:
+    """Delete every row about learners, and what was passed on of their words to others (not
+    `told`: nothing was, of late). Gives the names of their photos' files, for whoever holds the
+    folder."""
     if not ids:
         return []
-    _unsay(conn, ids)
+    if told:
+        _unsay(conn, ids)
     files = conn.execute(select(photos.c.file, photos.c.ref).where(photos.c.learner_id.in_(ids)))
     names = [name for row in files for name in row if name]
     _unpark(conn, ids)
