@@ -354,6 +354,9 @@ class Register(Record):
     categories: tuple[DataCategory, ...] = Field(alias="category")
     tables: tuple[DataTable, ...] = Field(alias="table")
     labels: dict[str, Text]
+    """Names of columns, of keys inside them, and of tables (`table_…`)."""
+    values: dict[str, Text]
+    """Words that the system keeps in them."""
     source: Source
 
     def purpose(self, id: str) -> DataPurpose:
