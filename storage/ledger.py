@@ -74,7 +74,7 @@ def erase_person(conn: Connection, person_id: int, now: datetime) -> list[str]:
 
 def known(conn: Connection) -> list[Entry]:
     rows = conn.execute(select(erasures.c.who_hash, erasures.c.at, erasures.c.reason))
-    return [Entry(*row) for row in rows.tuples()]
+    return [Entry(row.who_hash, row.at, row.reason) for row in rows]
 
 
 def apply(conn: Connection, missing: Sequence[Entry], now: datetime) -> tuple[int, list[str]]:

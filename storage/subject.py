@@ -169,7 +169,7 @@ def _name_ids(conn: Connection, found: dict[str, Rows]) -> None:
     ):
         wanted = {row[key] for row in rows if row.get(key)}
         named = select(table.c.id, column).where(table.c.id.in_(wanted))
-        names: dict[Any, str] = dict(conn.execute(named).tuples().all()) if wanted else {}
+        names = {row[0]: row[1] for row in conn.execute(named)} if wanted else {}
         for row in rows:
             if row.get(key):
                 row[key] = names.get(row[key], row[key])
