@@ -4,7 +4,7 @@ import io
 import json
 import re
 import zipfile
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FORMAT = "kaona-person-1"
 FORM = 1024
 """Bytes of the form that opens a copy."""
+TECHNICAL = frozenset({"message", "seed", "stamp", "tries", "note", "side"})
+"""Keys that say nothing to people; the file for machines has them."""
 LONG = 12
 """Records from which on a list is folded."""
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d.*)?")
@@ -177,10 +179,16 @@ def _act(row: dict[str, Any], content: Content, lang: Lang) -> tuple[str, int]:
 def _record(row: dict[str, Any], content: Content, lang: Lang) -> list[tuple[str, Any]]:
     """A row as pairs of a name and a value; what is empty is left out."""
     return [
-        (content.register_.label(name, lang), _shown(name, value, content, lang))
+        (_name(name, content, lang), _shown(name, value, content, lang))
         for name, value in row.items()
-        if value not in (None, "", [], {}) and name != "message"
+        if value not in (None, "", [], {}) and name not in TECHNICAL
     ]
+
+
+def _name(name: str, content: Content, lang: Lang) -> str:
+    """A column or key by the name that people know; an area of learning may be a key, too."""
+    known = content.register_.labels
+    return known[name].of(lang) if name in known else _named(name, content, lang)
 
 
 def _shown(name: str, value: Any, content: Content, lang: Lang) -> Any:
@@ -191,6 +199,10 @@ def _shown(name: str, value: Any, content: Content, lang: Lang) -> Any:
         return {"items": [_shown(name, each, content, lang) for each in value if each != {}]}
     if isinstance(value, bool):
         return webchat.words(lang)["copy_yes" if value else "copy_no"]
+    if name == "minute" and isinstance(value, int):
+        return f"{value // 60:02}:{value % 60:02}"
+    if name == "day" and isinstance(value, int):
+        return short_date(date.fromordinal(value), lang) if value > 0 else "–"
     if isinstance(value, float):
         return f"{value:.2f}"
     if isinstance(value, str) and _MOMENT.fullmatch(value):

@@ -1,4 +1,4 @@
-"""The audit log cannot be edited unseen: every change, deletion and exchange of entries is found."""
+"""The audit log cannot be edited unseen: what is changed, taken out or exchanged is found."""
 
 import random
 import threading

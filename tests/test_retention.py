@@ -1,5 +1,5 @@
-"""The clocks of the register on a clock that runs for years: what is over is gone after a purge, and
-what is not is untouched."""
+"""The clocks of the register on a clock that runs for years: what is over is gone after a purge,
+and what is not is untouched."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from storage.models import (
     Moment,
     audit,
     facts,
+    grants,
     learners,
     metadata,
     outbox,
@@ -26,7 +27,7 @@ from storage.models import (
     profiles,
 )
 from tests.planted import Agency, Planted, agency, plant
-from tests.running import Clock, environment
+from tests.running import Clock, environment, ready
 
 BEGIN = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 """In the fiscal year 2570, which ends on 30 September 2027."""
@@ -103,6 +104,7 @@ def settled(db: Database, content: Content) -> tuple[Agency, Planted]:
         conn.execute(update(profiles).values(active_on=day))
         conn.execute(update(persons).where(persons.c.id == who.person).values(left_on=day))
         conn.execute(update(postings).values(from_on=day - 9, until_on=day))
+        conn.execute(update(grants).values(from_on=day - 9, until_on=day))
     return where, who
 
 
@@ -221,8 +223,6 @@ async def test_each_night_it_happens_by_itself(
     """Once, in the quiet hours; and at any hour when the machine slept at night. Chunks leave
     room for conversations between them."""
     monkeypatch.chdir(tmp_path)
-    from tests.running import ready
-
     url, clock = ready(tmp_path), Clock(BEGIN)
     db = Database(url)
     with db.write() as conn:
