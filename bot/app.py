@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
-from bot import web
+from bot import copies, web
 from bot.api import Door
 from bot.badges import Badges
 from bot.channels import line, telegram, webchat
@@ -26,6 +26,7 @@ from bot.config import Settings
 from bot.control import Control
 from bot.dispatch import Dispatcher
 from bot.headers import SecurityHeaders
+from bot.keeper import Keeper
 from bot.limits import Pace
 from bot.polling import poll
 from bot.push import Pusher
@@ -39,7 +40,7 @@ from bot.watchdog import Sign
 from content.schema import Content
 from flows.calendar import ends, ends_soon, keep_time_of, local
 from flows.types import Picture, Reply
-from storage import outbox
+from storage import ledger, outbox
 from storage.database import Database
 from storage.wire import Row
 
@@ -88,6 +89,7 @@ class App:
         known = {"dpo": settings.dpo_contact, "public_url": linked}
         self.content = content.model_copy(update=known)
         keep_time_of(ZoneInfo(settings.timezone))
+        ledger.salt_with(settings.secret_key.encode())
         self.var = var_folder(settings)
         self.db = Database(settings.database_url)
         self.spool = Spool(self.var / "spool")
@@ -103,6 +105,7 @@ class App:
         self.dispatcher = Dispatcher(self.db, self.content, pack, clock, self._queued)
         self.edge = web.Edge(self)
         self.scheduler = Scheduler(self)
+        self.keeper = Keeper(self)
         self.control = Control(self, self.var / "kaona.sock")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._drawers: concurrent.futures.Executor | None = None
@@ -211,6 +214,7 @@ class App:
         if self.db.sqlite:  # nobody else can have anything in hand
             names = list(self._channels())
             await self.dispatcher.run(lambda conn, now: outbox.release(conn, names, now))
+        await self.keeper.sync()
         self.scheduler.start()
         if self.line is not None:
             self.spawn(self._learn_line_id(self.line))
@@ -293,7 +297,8 @@ class App:
                 yield
 
         chat = webchat.routes(self.chats, demo=self.demo, secret=self.settings.secret_key.encode())
-        made: Sequence[BaseRoute] = [*web.routes(self), Mount("/api/v1", Door(self)), *chat]
+        api = Mount("/api/v1", Door(self))
+        made: Sequence[BaseRoute] = [*web.routes(self), *copies.routes(self), api, *chat]
         return Site(routes=made, lifespan=lifespan)
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bot import campaigns, records
+from bot import audits, campaigns, privacy, records
 from bot.config import Settings, load_settings
 from content.load import ContentError, load
 from flows.calendar import local
@@ -24,6 +24,8 @@ app.add_typer(campaigns.app, name="campaign")
 app.add_typer(records.token, name="token")
 app.add_typer(records.hook, name="hook")
 app.add_typer(records.xapi, name="xapi")
+app.add_typer(privacy.app, name="privacy")
+app.add_typer(audits.app, name="audit")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 

@@ -12,6 +12,7 @@ from msgspec import to_builtins
 
 from bot import clerk
 from bot.desk import Desk
+from bot.officer import Officer
 from flows.types import Pressed, Said, Started
 from storage import outbox, parked, roster
 from storage.database import ConfigError
@@ -131,6 +132,11 @@ class Control:
 
     async def do_records(self, do: str, args: dict[str, Any]) -> Any:
         return await clerk.ask(self._app, do, args)
+
+    # --- personal data -------------------------------------------------------------------
+
+    async def do_privacy(self, do: str, args: dict[str, Any]) -> Any:
+        return await Officer(self._app).ask(do, args)
 
 
 class Remote:

@@ -23,7 +23,12 @@ SHELL: dict[str, Any] = {
     "cheer": {"result": "not_yours"},
     "waiting": {"result": "", "next": None, "left": 0},
     "completed": {"names": []},
-    "my_data": {"facts": 0, "messages": 0, "photos": 0},
+    "my_data": {"account": 2},
+    "who_looked": {"rows": []},
+    "copy": {"due": "2026-12-31T09:00:00+00:00"},
+    "wish": {"kind": "correct", "due": "2026-12-31T09:00:00+00:00"},
+    "rename": {},
+    "undo_erase": {},
 }
 """What a shell without a database answers to each `Look`; edit it in the transcript."""
 

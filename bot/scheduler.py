@@ -42,7 +42,7 @@ class Scheduler:
             timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1}
         )
         self._ticked = time.monotonic()
-        self._name = f"{socket.gethostname()[:20]}:{os.getpid()}"
+        self.name = f"{socket.gethostname()[:20]}:{os.getpid()}"
         self.beats = 0
         """Ticks that have ended, well or badly."""
 
@@ -53,6 +53,9 @@ class Scheduler:
         every(self._safely, "interval", [self.fire], seconds=1, misfire_grace_time=None)
         every(self._safely, "interval", [self.tidy], seconds=60, misfire_grace_time=None)
         every(self._safely, "interval", [self._app.pusher.tick], seconds=2, misfire_grace_time=None)
+        every(
+            self._safely, "interval", [self._app.keeper.tidy], seconds=60, misfire_grace_time=None
+        )
         every(self._safely, "date", [self.complete], misfire_grace_time=None)
         every(self._safely, "interval", [self.publish], seconds=60, misfire_grace_time=None)
         every(self._app.warn, "interval", hours=24, misfire_grace_time=None)
@@ -137,6 +140,7 @@ class Scheduler:
         await self._app.dispatcher.run(repeats.purge)
 
     def beat(self, conn: Connection, now: datetime) -> None:
-        conn.execute(insert_new(conn, heartbeats).values(name=self._name, at=now))
-        conn.execute(update(heartbeats).where(heartbeats.c.name == self._name).values(at=now))
-        conn.execute(delete(heartbeats).where(heartbeats.c.at < now - REMEMBERED))
+        conn.execute(insert_new(conn, heartbeats).values(name=self.name, at=now))
+        conn.execute(update(heartbeats).where(heartbeats.c.name == self.name).values(at=now))
+        ended = (heartbeats.c.at < now - REMEMBERED, heartbeats.c.name.not_like("nightly:%"))
+        conn.execute(delete(heartbeats).where(*ended))

@@ -1,7 +1,7 @@
 """Faults that no single record shows: references, repeats, limits of buttons, missing words."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from itertools import pairwise
 from string import Formatter
@@ -40,6 +40,7 @@ def lint(content: Content, files: Files) -> list[Fault]:
         (_copy, all(content.copy_.values())),
         (_words, content.words and content.menu and all(content.copy_.values())),
         (_times, content.words),
+        (_register, content.register_ and content.notice),
         (_calendar, content.agency),
         (_hours, content.nudges),
         (_nudges, content.nudges),
@@ -178,6 +179,45 @@ def _words(content: Content, files: Files) -> Iterator[Fault]:
                 yield Fault("words.toml", line, f"{field}: no button is called {choice!r}")
     if len(content.words.weekdays) != 7:
         yield Fault("words.toml", files.line("words.toml", ("weekdays",)), "weekdays: wants seven")
+
+
+def _register(content: Content, files: Files) -> Iterator[Fault]:
+    """The register holds together, and the notice promises what it says."""
+    register = content.register_
+    rules = {rule.id for rule in register.rules}
+    known = {each.id for each in register.categories}
+
+    def fault(key: str, at: int, field: str, what: str) -> Fault:
+        return Fault("register.toml", files.line("register.toml", (key, at, field)), what)
+
+    for at, each in enumerate(register.categories):
+        if each.purpose not in {purpose.id for purpose in register.purposes}:
+            yield fault("category", at, "purpose", f"purpose: {each.purpose!r} is unknown")
+        if each.rule not in rules:
+            yield fault("category", at, "rule", f"rule: {each.rule!r} is unknown")
+    for at, table in enumerate(register.tables):
+        named = {table.category, *(part.category for part in table.parts)} - {None}
+        for category in sorted(str(name) for name in named - known):
+            yield fault("table", at, "category", f"category: {category!r} is unknown")
+        if table.rule not in {None, *rules}:
+            yield fault("table", at, "rule", f"rule: {table.rule!r} is unknown")
+        if (table.personal or table.acts) and not table.category:
+            yield fault("table", at, "name", f"{table.name}: personal data wants a category")
+        for column in table.personal:
+            if column not in register.labels:
+                yield fault("table", at, "personal", f"{column}: has no name among the labels")
+    yield from _promised(content, fault)
+
+
+def _promised(content: Content, fault: Callable[[str, int, str, str], Fault]) -> Iterator[Fault]:
+    notice = content.notice
+    for at, rule in enumerate(content.register_.rules):
+        for lang in LANGS:
+            full = "\n".join(paragraph.of(lang) for paragraph in notice.full)
+            if rule.notice and rule.says(lang, rule.notice) not in full:
+                yield fault("rule", at, "notice", f"notice.toml does not say so in {lang}")
+            if rule.short and rule.says(lang, rule.short) not in notice.short.of(lang):
+                yield fault("rule", at, "short", f"notice.toml does not say so in {lang}")
 
 
 def _times(content: Content, files: Files) -> Iterator[Fault]:

@@ -27,6 +27,7 @@ from content.schema import (
     Nudges,
     Placement,
     Question,
+    Register,
     Words,
 )
 
@@ -165,6 +166,7 @@ def _read_parts(files: Files) -> dict[str, Any]:
         "exercises": folder("exercises", "exercise", Exercise),
         "courses": table("courses.toml", "course", Course),
         "notice": files.read("notice.toml", Notice),
+        "register_": files.read("register.toml", Register),
         "words": files.read("words.toml", Words),
         "menu": files.read("menu.toml", Menu),
         "calendar": _calendar(files),

@@ -278,6 +278,100 @@ class Consent(Record):
     declined: Text
 
 
+# --- the register of personal data -----------------------------------------------------
+
+
+class DataPurpose(Record):
+    """Why data is processed, and what section of the PDPA allows it."""
+
+    id: Id
+    name: Text
+    basis: Text
+
+
+class Rule(Record):
+    """How long something is kept: `days` from the row, or `fiscal` whole fiscal years after the
+    one that it belongs to, and `days` more. With neither, something else ends it."""
+
+    id: Id
+    days: int | None = Field(None, ge=0)
+    fiscal: int | None = Field(None, ge=0)
+    text: Text
+    notice: Text | None = None
+    short: Text | None = None
+    """What the notice promises, word for word: in its full text, and in its short layer."""
+
+    def says(self, lang: Lang, text: Text | None = None) -> str:
+        return (text or self.text).of(lang).format(days=self.days)
+
+
+class DataCategory(Record):
+    """A kind of data, as people are told of it."""
+
+    id: Id
+    name: Text
+    why: Text
+    purpose: Id
+    rule: Id
+    source: Text = Field(alias="from")
+    seen_by: Text
+
+
+class DataPart(Record):
+    """Rows of a table, by their column `kind`, that are of another category than the others."""
+
+    kinds: tuple[str, ...]
+    category: Id
+
+
+class DataTable(Record):
+    """A table of the database. `learner`, `person`, `address` and `target` name the column that
+    tells whom a row is about; what each column is, is said once in one of the three lists."""
+
+    name: str
+    category: Id | None = None
+    rule: Id | None = None
+    """Where it is another than the category's."""
+    learner: str = ""
+    person: str = ""
+    address: str = ""
+    target: str = ""
+    personal: tuple[str, ...] = ()
+    acts: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
+    parts: tuple[DataPart, ...] = Field(alias="part", default=())
+
+    def category_of(self, kind: str) -> str | None:
+        """The category of a row whose column `kind` reads so."""
+        return next((part.category for part in self.parts if kind in part.kinds), self.category)
+
+
+class Register(Record):
+    """Every column of every table: what it is, why and how long it is kept, who sees it."""
+
+    purposes: tuple[DataPurpose, ...] = Field(alias="purpose")
+    rules: tuple[Rule, ...] = Field(alias="rule")
+    categories: tuple[DataCategory, ...] = Field(alias="category")
+    tables: tuple[DataTable, ...] = Field(alias="table")
+    labels: dict[str, Text]
+    """Names of columns, of keys inside them, and of tables (`table_…`)."""
+    values: dict[str, Text]
+    """Words that the system keeps in them."""
+    source: Source
+
+    def purpose(self, id: str) -> DataPurpose:
+        return _find(id, self.purposes)
+
+    def rule(self, id: str) -> Rule:
+        return _find(id, self.rules)
+
+    def category(self, id: str) -> DataCategory:
+        return _find(id, self.categories)
+
+    def label(self, name: str, lang: Lang) -> str:
+        return self.labels[name].of(lang) if name in self.labels else name
+
+
 class Words(Record):
     """What people type for the same thing, by language-independent key."""
 
@@ -627,6 +721,7 @@ class Content(Record):
     exercises: dict[str, tuple[Exercise, ...]]
     courses: tuple[Course, ...]
     notice: Notice
+    register_: Register
     words: Words
     menu: Menu
     calendar: tuple[CalendarYear, ...]

@@ -14,6 +14,7 @@ from flows import (
     exercise,
     finish,
     home,
+    leaving,
     lesson,
     mydata,
     nudges,
@@ -28,6 +29,7 @@ from flows import (
     steps,
     streak,
     welcome,
+    wishes,
 )
 from flows.speech import letters, reader, say, tell
 from flows.types import (
@@ -67,7 +69,7 @@ FLOWS: Registry = {
     "mydata": mydata.FLOW,
     "reminders": reminders.FLOW,
     "digest": digest.FLOW,
-    "erased": mydata.ERASED,
+    "erased": leaving.ERASED,
     "askhr": askhr.FLOW,
     "placement": placement.FLOW,
     "pretest": pretest.FLOW,
@@ -84,6 +86,11 @@ FOUND: dict[str, Callable[[State, Found, datetime, Content], Turn]] = {
     "use": apply.found,
     "certificate": finish.found,
     "my_data": mydata.found,
+    "who_looked": mydata.looked,
+    "copy": mydata.copied,
+    "wish": wishes.found,
+    "rename": wishes.renamed,
+    "undo_erase": leaving.found,
     "confirm_use": nudges.found,
     "team": digest.found,
     "waiting": digest.waiting,

@@ -35,6 +35,7 @@ class Waiting(Struct, frozen=True):
     reachable: bool = True
     welcomed: bool = True
     stopped: bool = False
+    restricted: bool = False
     nudges: bool = True
     rests_until: datetime | None = None
     unasked_on: int = 0
@@ -87,6 +88,8 @@ def _over(row: Waiting, now: datetime) -> str:
         return "not_welcomed"
     if not row.running:
         return "campaign_cancelled"
+    if row.purpose in RANKS and row.restricted:
+        return "restricted"
     if row.purpose in RANKS and not row.campaign and not row.nudges:
         return "withdrawn"
     if row.purpose in RANKS and row.purpose != "mandatory" and _rests(row, now):

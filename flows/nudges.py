@@ -25,6 +25,8 @@ from flows.types import (
 
 OLD = "study"
 """The kind of the timers that were set before there were nudges of other kinds."""
+WAITS = 30
+"""Days that somebody else's words wait for a learner who has stopped."""
 
 
 def fired(state: State, event: Fired, now: datetime, content: Content) -> Turn:
@@ -32,8 +34,7 @@ def fired(state: State, event: Fired, now: datetime, content: Content) -> Turn:
     if event.kind in ("nudge", OLD):
         return _nudge(state, event, now, content)
     if state.stopped or not state.welcomed:  # not now: look again tomorrow
-        again = SetTimer(event.kind, event.key, now + timedelta(days=1), event.data)
-        return Turn(state, (), (again,))
+        return Turn(state, (), _tomorrow(event, now))
     match event.kind:
         case "confirm_use":
             return Turn(state, (_confirm_request(state, event, content),))
@@ -43,10 +44,28 @@ def fired(state: State, event: Fired, now: datetime, content: Content) -> Turn:
             return digest.fired(state)
         case "cheer":
             return digest.cheer(state, content)
+        case "wish":
+            return Turn(state, (_wish(state, event, content),))
         case "asked_hr":
             return Turn(state, (_unasked(state, content, "hr_question", event),))
         case _:
             raise ValueError(f"no such timer: {event.kind}")
+
+
+def _tomorrow(event: Fired, now: datetime) -> tuple[SetTimer, ...]:
+    """Say it later; but nobody's words wait for longer than messages are kept."""
+    days = event.data.get("days", 0) + 1
+    data = {**event.data, "days": days}
+    again = SetTimer(event.kind, event.key, now + timedelta(days=1), data)
+    return (again,) if days <= WAITS else ()
+
+
+def _wish(state: State, event: Fired, content: Content) -> Reply:
+    """Tell an officer that somebody wants something done about their data, and by when."""
+    due = local(datetime.fromisoformat(event.data["due"]))
+    what = say(state, content, "wish_" + event.data["kind"])
+    told = tell(state, content, "wish_told", what=what, date=long_date(due, state.lang))
+    return replace(told, notify=True)
 
 
 def _unasked(state: State, content: Content, key: str, event: Fired) -> Reply:

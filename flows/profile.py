@@ -26,6 +26,7 @@ class Profile(Struct, frozen=True):
     rests_until: datetime | None
     active_on: int
     round: int
+    restricted: bool
 
 
 FINISHED = "done"
@@ -47,6 +48,7 @@ def profile(state: State, content: Content) -> Profile:
         state.rests_until,
         _day(state),
         state.journey.number,
+        state.restricted or state.leaving is not None,
     )
 
 
@@ -68,6 +70,8 @@ def _plain(state: State) -> tuple[object, ...]:
         state.welcomed,
         state.stopped,
         state.rests_until,
+        state.restricted,
+        state.leaving,
         _day(state),
     )
 

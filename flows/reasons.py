@@ -26,7 +26,7 @@ class Reason(Struct, frozen=True):
 
 def wanted(state: State) -> bool:
     """Whether the learner wants to hear from us at all."""
-    allowed = state.consents.get("nudges", False)
+    allowed = state.consents.get("nudges", False) and not state.restricted
     return allowed and state.welcomed and not state.stopped and not state.quiet
 
 

@@ -7,7 +7,7 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from content.schema import Content, Lang
-from flows import campaigns, digest, home, nudges, placement, reminders, steps
+from flows import campaigns, digest, home, leaving, nudges, placement, reminders, steps
 from flows.speech import choices, say, tell
 from flows.types import (
     Answer,
@@ -153,19 +153,27 @@ def _stop(state: State, content: Content) -> Turn:
 def _resume(state: State, now: datetime, content: Content) -> Turn:
     if not state.stopped:
         return Turn(state, (tell(state, content, "hello_again"),))
+    if state.leaving:  # coming back is no word on whether all is still to be deleted
+        return Turn(state.aside("mydata", "sure"))
     state = replace(state, stopped=False, quiet=False).back()
     again = digest.timer(state, now, content)
     return Turn(state, (tell(state, content, "resumed"),), (*again, Record("resumed")))
 
 
 def _stopped_ask(state: State, now: datetime, content: Content) -> Ask:
+    if state.leaving:
+        return leaving.waits(state, content)
     return Ask(say(state, content, "is_stopped"), choices(state, content, "resume"), writes=True)
 
 
 def _stopped_answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
-    if isinstance(answer, Chose):
-        return _resume(state, now, content)
-    return Turn(state, (tell(state, content, "still_stopped"),))
+    match answer:
+        case Chose("undo_erase"):
+            return leaving.undo(state)
+        case Chose():
+            return _resume(state, now, content)
+        case _:
+            return Turn(state, (tell(state, content, "still_stopped"),))
 
 
 STOPPED = Flow(
@@ -190,6 +198,7 @@ def _menu_begin(state: State, now: datetime, content: Content) -> Turn:
 
 def _menu_ask(state: State, now: datetime, content: Content) -> Ask:
     ids = ["resume" if state.stopped else "continue", "progress"]
+    ids[0] = "undo_erase" if state.leaving else ids[0]
     if state.person and state.welcomed and not state.stopped and state.digest:
         ids += ["team"]
     if state.welcomed and not state.stopped:
@@ -211,6 +220,8 @@ def _menu_answer(state: State, answer: Answer, now: datetime, content: Content) 
     match answer.id:
         case "continue":
             return Turn(state.back())
+        case "undo_erase":
+            return leaving.undo(state)
         case "plan" | "lesson" | "apply" | "claim" as flow:
             return Turn(state.at(flow))
         case word:

@@ -199,7 +199,7 @@ class Look(Effect, frozen=True):
 class Tell(Effect, frozen=True):
     """Let somebody else's conversation know: their turn comes by a timer of their own."""
 
-    whom: Literal["manager", "hr"]
+    whom: Literal["manager", "hr", "privacy"]
     kind: str
     data: dict[str, Json]
 
@@ -352,6 +352,10 @@ class State(Struct, frozen=True, omit_defaults=True):
     """Reminders have ended because nobody answered them."""
     zone: str = ""
     """The IANA name of the learner's time zone, if it is not the agency's."""
+    restricted: bool = False
+    """The learner's data may be kept, and used for nothing but what they do themselves."""
+    leaving: datetime | None = None
+    """When everything will be deleted; until then nothing is done with it."""
     rests_until: datetime | None = None
     """The learner wants no reminders until then."""
     times: Times | None = None

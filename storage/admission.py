@@ -33,6 +33,7 @@ _COLUMNS = (
     profiles.c.reachable,
     profiles.c.welcomed,
     profiles.c.stopped,
+    profiles.c.restricted,
     profiles.c.nudges,
     profiles.c.rests_until,
     profiles.c.unasked_on,
@@ -108,7 +109,7 @@ def _waiting(row: Any, best: dict[int, int], unasked_on: int) -> Waiting:
     )
     if row.zone is None:  # nobody's: not even a profile
         return made
-    names = ("zone", "reachable", "welcomed", "stopped", "nudges", "rests_until")
+    names = ("zone", "reachable", "welcomed", "stopped", "restricted", "nudges", "rests_until")
     return replace(made, **{name: getattr(row, name) for name in names})
 
 

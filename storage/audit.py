@@ -1,18 +1,24 @@
 """Who did what to whose data: an append-only journal, each entry sealed with the one before."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from msgspec.json import Encoder
-from sqlalchemy import Connection, insert, select, text
+from msgspec import Struct
+from msgspec.json import Encoder, decode
+from sqlalchemy import Connection, delete, insert, select, text
 
-from storage.models import audit, to_micros
+from storage.models import audit, persons, to_micros
+from storage.scope import Denied, Scope
 
 LOCK = 7_205_002
 """Number of the advisory lock under which PostgreSQL appends entries one by one."""
 FIRST = "0" * 64
 """What the first entry is sealed with."""
+
+PURGED = "audit_purged"
+"""The action that tells where the log begins, once its oldest entries are gone."""
 
 _encode = Encoder(order="sorted").encode
 
@@ -42,3 +48,87 @@ def note(
 def seal(before: str, at: datetime, row: dict[str, Any]) -> str:
     """The hash of an entry together with the entry before it."""
     return sha256(_encode([before, to_micros(at), row])).hexdigest()
+
+
+# --- is it whole? --------------------------------------------------------------------
+
+
+class Anchor(Struct, frozen=True):
+    """What the last entry was at a moment, kept outside the database and signed."""
+
+    id: int
+    hash: str
+
+
+class Broken(Struct, frozen=True):
+    """The first entry that does not fit, or that should be there: its id, and why."""
+
+    id: int
+    why: str
+
+
+def verify(conn: Connection, anchors: Iterable[Anchor] = ()) -> Broken | None:
+    """Walk the log from its beginning and seal each entry anew; None when all fit. The chain tells
+    of entries that were changed, moved, or taken out; anchors tell of those missing at the end,
+    and of a log that was written anew as a whole."""
+    start, before = _beginning(conn)
+    wanted = {anchor.id: anchor.hash for anchor in anchors if anchor.id > start}
+    rows = conn.execute(select(audit).order_by(audit.c.id).execution_options(yield_per=5000))
+    for row in rows:
+        if row.id <= start:
+            return Broken(row.id, "before the beginning")
+        kept = {
+            name: getattr(row, name) for name in ("by_id", "action", "target", "result", "data")
+        }
+        if seal(before, row.at, kept) != row.hash:
+            return Broken(row.id, "its seal does not fit")
+        if wanted.pop(row.id, row.hash) != row.hash:
+            return Broken(row.id, "not what was anchored")
+        before = row.hash
+    if wanted:
+        return Broken(min(wanted), "anchored, and missing")
+    return None
+
+
+def _beginning(conn: Connection) -> tuple[int, str]:
+    """After which entry the log begins, and what that entry was sealed as."""
+    purged = select(audit.c.data).where(audit.c.action == PURGED).order_by(audit.c.id.desc())
+    data = conn.execute(purged.limit(1)).scalar()
+    if data is None:
+        return 0, FIRST
+    try:
+        told = decode(data)
+        return int(told["before"]), str(told["hash"])
+    except (ValueError, KeyError, TypeError):
+        return 0, FIRST
+
+
+def last(conn: Connection) -> Anchor | None:
+    """The newest entry."""
+    row = conn.execute(
+        select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)
+    ).first()
+    return Anchor(row.id, row.hash) if row else None
+
+
+def forget(conn: Connection, until: int, now: datetime) -> None:
+    """Delete the entries up to this one, whose seal the next of them needs: it is noted in the log
+    itself, so that nobody can take away more than that unseen."""
+    hash = conn.execute(select(audit.c.hash).where(audit.c.id == until)).scalar_one()
+    note(conn, None, PURGED, "", now, before=until, hash=hash)
+    conn.execute(delete(audit).where(audit.c.id <= until))
+
+
+def listing(
+    conn: Connection, scope: Scope, now: datetime, target: str = "", limit: int = 100
+) -> list[Any]:
+    """Entries, the newest first, of all or of one target."""
+    scope.require("privacy")
+    if not scope.whole("privacy"):
+        raise Denied("privacy")
+    rows = select(audit, persons.c.hr_id).join(persons, persons.c.id == audit.c.by_id, isouter=True)
+    if target:
+        rows = rows.where(audit.c.target == target)
+    found = list(conn.execute(rows.order_by(audit.c.id.desc()).limit(limit)))
+    note(conn, scope.viewer, "view_audit", target, now, entries=len(found))
+    return found

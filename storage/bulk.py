@@ -146,7 +146,7 @@ with wanted as (
     select o.id, o.learner_id, o.address, o.message_id, o.attempts, o.doubtful,
         case when o.doubtful then o.due else 0 end as lost_at,
         o.purpose, o.chosen, o.deadline, o.counted_on, c.status,
-        p.zone, p.reachable, p.welcomed, p.stopped, p.rests_until, p.unasked_on,
+        p.zone, p.reachable, p.welcomed, p.stopped, p.restricted, p.rests_until, p.unasked_on,
         exists (
             select 1 from outbox b
             where b.learner_id = o.learner_id and b.status in ('queued', 'held')
@@ -160,11 +160,11 @@ with wanted as (
     {{lock}}
 )
 select message_id, attempts, doubtful, lost_at, purpose, chosen, deadline, counted_on, status,
-    zone, reachable, welcomed, stopped, rests_until, unasked_on, outranked,
+    zone, reachable, welcomed, stopped, restricted, rests_until, unasked_on, outranked,
     {{list}}(id) as ids, {{list}}(learner_id) as learners, {{list}}(address) as addresses
 from wanted
 group by message_id, attempts, doubtful, lost_at, purpose, chosen, deadline, counted_on, status,
-    zone, reachable, welcomed, stopped, rests_until, unasked_on, outranked
+    zone, reachable, welcomed, stopped, restricted, rests_until, unasked_on, outranked
 """
 _LOCK = {"sqlite": "", "postgresql": "for no key update of o, p skip locked"}
 
@@ -260,6 +260,7 @@ def _judged(row: Any, channel: str, now: datetime, content: Content) -> Verdict:
         reachable=bool(row.reachable),
         welcomed=bool(row.welcomed),
         stopped=bool(row.stopped),
+        restricted=bool(row.restricted),
         rests_until=None if row.rests_until is None else from_micros(row.rests_until),
         unasked_on=row.unasked_on,
         outranked=bool(row.outranked),

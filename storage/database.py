@@ -77,6 +77,15 @@ class Database:
                 assert isinstance(raw, sqlite3.Connection)
                 raw.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
+    def truncate(self) -> None:
+        """Leave nothing of what was deleted in the write-ahead log (SQLite); where somebody is
+        just reading, the next time does it."""
+        if self.sqlite:
+            with self.writer.connect() as conn:
+                raw = conn.connection.driver_connection
+                assert isinstance(raw, sqlite3.Connection)
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         self.reader.dispose()
         self.writer.dispose()

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from content.schema import Content
 from flows.calendar import next_permitted
 from flows.types import Json
+from storage import rights
 from storage.models import (
     certificates,
     claim_codes,
@@ -116,6 +117,7 @@ def use(
             "use": fact_id,
             "who": _name(conn, learner_id),
             **{key: args[key]["text"] for key in ("where", "whom", "changed")},
+            "from": learner_id,
         }
         due = next_permitted(now, "", content)
         wake(conn, manager, "confirm_use", str(fact_id), due, data)
@@ -243,23 +245,16 @@ def grouped(code: str) -> str:
     return "-".join(code[at : at + 4] for at in range(0, len(code), 4))
 
 
-def my_data(
-    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime, content: Content
-) -> dict[str, Json]:
-    """How much is held about a learner."""
-
-    def count(table: Any) -> int:
-        held = select(func.count()).select_from(table).where(table.c.learner_id == learner_id)
-        return conn.execute(held).scalar_one()
-
-    return {"facts": count(facts), "messages": count(outbox), "photos": count(photos)}
-
-
 Looking = Callable[[Connection, int, dict[str, Json], datetime, Content], dict[str, Json]]
 LOOKS: dict[str, Looking] = {
     "claim": claim,
     "use": use,
     "confirm_use": confirm_use,
     "certificate": certificate,
-    "my_data": my_data,
+    "my_data": rights.my_data,
+    "who_looked": rights.who_looked,
+    "copy": rights.copy,
+    "wish": rights.wish,
+    "rename": rights.rename,
+    "undo_erase": rights.undo_erase,
 }

@@ -210,8 +210,8 @@ profiles = Table(
     Index("ix_profiles_standing", "unit_id", "personnel_group", "step"),
 )
 """What segments and the gate ask of a learner, narrow enough to read for everybody: a projection
-of the state (flows/profile.py), but for `reachable`, `unasked_on`, `restricted` and `unit_id`,
-which follows the roster. Days are ordinals in the learner's zone."""
+of the state (flows/profile.py), but for `reachable`, `unasked_on`, and `unit_id`, which follows
+the roster. Days are ordinals in the learner's zone."""
 
 links = Table(
     "links",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import asdict
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import ColumnElement, Connection, Select, select, update
 
 from content.schema import Content
 from flows.profile import profile
@@ -15,6 +15,12 @@ from storage.models import addresses, learners, persons, profiles
 
 FILL = 500
 """Learners in one step of filling."""
+
+
+def counted() -> ColumnElement[bool]:
+    """Learners who may be counted and shown to others: a condition on `profiles`. Whoever has
+    their data restricted, or is waiting to be erased, is in no report and no list."""
+    return profiles.c.restricted.is_(False)
 
 
 def as_row(

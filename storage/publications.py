@@ -7,7 +7,7 @@ half written has a number that was never announced, and `tidy` takes it away.
 
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -345,10 +345,8 @@ def publish(conn: Connection, now: datetime, content: Content) -> Draft:
     return draft
 
 
-def unname(conn: Connection, person_id: int | None) -> None:
+def unname(conn: Connection, person_ids: Iterable[int]) -> None:
     """Whoever is erased is counted on as nobody in particular, until their company moves on."""
-    if person_id is None:
-        return
-    nobody = -secrets.randbits(62) - 1
-    theirs = update(published).where(published.c.person_id == person_id)
-    conn.execute(theirs.values(person_id=nobody))
+    for person_id in person_ids:
+        theirs = update(published).where(published.c.person_id == person_id)
+        conn.execute(theirs.values(person_id=-secrets.randbits(62) - 1))

@@ -75,6 +75,7 @@ def reasons(
         "no_channel": profiles.c.channel.not_in(PUSHED),
         "unreachable": not_(profiles.c.reachable),
         "stopped": profiles.c.stopped,
+        "restricted": profiles.c.restricted,
         "not_welcomed": not_(profiles.c.welcomed),
         "resting": resting,
         "no_value": or_(false(), *map(_lacks, slots)),

@@ -25,7 +25,7 @@ from flows.types import (
     Tell,
     Turn,
 )
-from storage import looks, privacy, profiles, rides, teams, tells
+from storage import ledger, looks, privacy, profiles, rides, teams, tells
 from storage.database import DOWN
 from storage.gathered import Gathered, encode, gather
 from storage.many import insert_many, update_many
@@ -293,7 +293,7 @@ def _do(
             work.facts = [fact for fact in work.facts if fact["learner_id"] != who.id]
             work.projected.drop(who.id)
             _drop_timers(work, who.id, "")
-            privacy.erase(conn, who.id)
+            ledger.erase_learners(conn, [who.id], now)
             who.erased = True
         case _:
             raise TypeError(f"not an effect of a turn: {effect}")

@@ -110,6 +110,10 @@ def finished(now: datetime) -> State:
     return reviewed(now).walk(acknowledged=True, certificate="ABCD-EFGH-JKLM-N")
 
 
+def finished_guest(now: datetime) -> State:
+    return replace(finished(now), person=None, name=Wrote("Som", "m0"))
+
+
 def manager(now: datetime) -> State:
     """Head of a division, who has subordinates and learns too."""
     head = Person(10, "สมศรี มั่นคง", "กองบริหารทรัพยากรบุคคล", "ผู้อำนวยการกอง", "อำนวยการ")
@@ -134,6 +138,7 @@ GIVEN: dict[str, Callable[[datetime], State]] = {
         reviewed_guest,
         on_lost_content,
         finished,
+        finished_guest,
         manager,
     )
 }

@@ -11,7 +11,7 @@ import pytest
 
 from content.lint import PUSHED
 from content.load import HERE, ContentError, Fault, load
-from content.schema import LANGS, Activity, Content
+from content.schema import LANGS, Activity, Content, Role
 from flows.engine import FLOWS
 from flows.reading import Reader
 from flows.types import Choice, Kind
@@ -272,6 +272,9 @@ def literals(package: str) -> set[str]:
 ASKED = {"yes_share", "no_share", "yes_confirm", "no_confirm"}
 BUILT = {
     "choice_": literals("flows") | ASKED,
+    "wish_": {"access", "correct", "object"},
+    "wished_": {"correct", "object", "restrict"},
+    "looked_role_": {*get_args(Role), "operator"},
     "reminders_": {"once", "later"},
     "go_": {*get_args(Activity), "round"},
     "next_": {*get_args(Activity), "round"},
@@ -293,7 +296,8 @@ BUILT = {
     "segment_channel_": {*PUSHED},
     "segment_language_": {*LANGS},
     "campaign_why_": {
-        *("no_channel", "unreachable", "stopped", "not_welcomed", "resting", "no_value"),
+        *("no_channel", "unreachable", "stopped", "restricted", "not_welcomed", "resting"),
+        "no_value",
     },
     "campaign_problem_": {
         *("empty", "label_long", "text_long", "brackets", "unknown", "never_both", "shares"),

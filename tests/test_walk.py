@@ -127,6 +127,12 @@ def _says(step: Step, key: str, state: State) -> bool:
     return any(reply.text.startswith(text) for reply in step.turn.replies)
 
 
+def _asked_to_undo(step: Step) -> bool:
+    """Whoever waits to be erased is asked first whether they still want that."""
+    floor = step.turn.state.floor
+    return bool(step.turn.state.leaving) and (floor.flow, floor.place) == ("mydata", "sure")
+
+
 MEANS = {
     "menu": lambda step: step.turn.state.floor.flow == "menu",
     "help": lambda step: _says(step, "help", step.turn.state),
@@ -134,7 +140,7 @@ MEANS = {
         r.picture and r.picture.kind == "progress" for r in step.turn.replies
     ),
     "stop": lambda step: step.turn.state.stopped and step.turn.state.floor.flow == "stopped",
-    "resume": lambda step: not step.turn.state.stopped,
+    "resume": lambda step: not step.turn.state.stopped or _asked_to_undo(step),
     "language": lambda step: step.turn.state.lang != step.before.lang,
     "thai": lambda step: step.turn.state.lang == "th",
     "english": lambda step: step.turn.state.lang == "en",
@@ -149,7 +155,7 @@ MEANS = {
     "why_group": lambda step: (
         not step.turn.state.placed or step.turn.state.floor.flow == "placement"
     ),
-    "go": lambda step: not step.turn.state.stopped,
+    "go": lambda step: not step.turn.state.stopped or _asked_to_undo(step),
     "start": lambda step: bool(step.turn.replies),
 }
 

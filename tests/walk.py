@@ -72,6 +72,7 @@ TIMERS = (
     Fired("use_confirmed", "5", {"where": "รายงาน"}),
     Fired("digest", "digest"),
     Fired("cheer", "7:739573"),
+    Fired("wish", "w", {"kind": "access", "due": "2026-12-20T02:00:00+00:00"}),
     Fired("asked_hr", "a", {"who": "สมชาย", "question": "ลาอย่างไร", "at": "home"}),
 )
 SOMEBODY = {"id": 11, "name": "สมชาย ใจดี", "unit": "กองกลาง", "manager": True}
@@ -97,11 +98,32 @@ ANSWERS: dict[str, tuple[dict[str, Json], ...]] = {
         {"result": "", "next": None, "left": 0},
     ),
     "completed": ({"names": []}, {"names": ["สมชาย ใจดี"]}),
-    "my_data": ({"facts": 12, "messages": 34, "photos": 1},),
+    "my_data": ({"roster": 2, "account": 2, "learning": 12, "messages": 34}, {"account": 1}),
+    "who_looked": (
+        {"rows": []},
+        {"rows": [{"day": 739_200, "role": "hr", "unit": "กองกลาง"}]},
+    ),
+    "copy": (
+        {"token": "t" * 43, "due": "2026-11-21T02:00:00+00:00"},
+        {"due": "2026-12-20T02:00:00+00:00"},
+    ),
+    "rename": ({},),
+    "undo_erase": ({},),
     "confirm_use": tuple(
         {"result": result} for result in ("confirmed", "declined", "already", "not_yours")
     ),
 }
+
+
+def answers(look: Look, code: str) -> tuple[dict[str, Json], ...]:
+    """What the shell may answer; a certificate is what was to be printed, with a code."""
+    match look.what:
+        case "certificate":
+            return ({**look.args["data"], "code": code},)
+        case "wish":
+            return ({"kind": look.args["kind"], "due": "2026-12-20T02:00:00+00:00"},)
+        case what:
+            return ANSWERS[what]
 
 
 class Step(Struct, frozen=True):
@@ -188,6 +210,8 @@ def key(state: State, content: Content) -> object:
     who = (state.person is not None, bool(state.consents.get("nudges")), state.placed is not None)
     beside = (state.paused[-1].flow if state.paused else "", state.stopped, state.quiet)
     spot = (floor.flow, floor.place, *(_brief(k, v) for k, v in sorted(floor.note.items())))
+    if floor.flow in ("mydata", "stopped"):
+        beside = (*beside, bool(state.leaving), state.restricted and floor.flow == "mydata")
     if floor.side or floor.flow in ("claim", "stopped"):
         return (state.lang, True, spot, beside, who, state.welcomed)
     met = state.heard_at is not None
@@ -276,7 +300,7 @@ def play(state: State, event: AnyEvent, now: datetime, content: Content) -> Iter
     if look is None:
         yield Step(state, event, now, _stored(turn))
         return
-    for data in ANSWERS.get(look.what) or ({**look.args["data"], "code": "ABCD-EFGH-JKLM-N"},):
+    for data in answers(look, "ABCD-EFGH-JKLM-N"):
         more = handle(_stored(turn).state, Found(look.what, data), now, content)
         both = Turn(more.state, turn.replies + more.replies, turn.effects + more.effects)
         yield Step(state, event, now, _stored(both))

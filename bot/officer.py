@@ -1,0 +1,158 @@
+"""What a privacy officer asks for, carried out by whoever holds the database; plain answers."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, select
+
+from bot.copies import as_zip
+from storage import audit, ledger, subject, wishes
+from storage.models import learners
+from storage.scope import OPERATOR
+
+if TYPE_CHECKING:
+    from bot.app import App
+
+
+class Officer:
+    """One command by name. What cannot be done is an answer, too: `{"refused": [sentences]}`."""
+
+    def __init__(self, app: "App") -> None:
+        self._app = app
+
+    async def ask(self, do: str, args: dict[str, Any]) -> Any:
+        try:
+            return await _COMMANDS[do](self._app, **args)
+        except subject.NoSuchPerson as error:
+            return {"refused": [f"nobody on the roster has the id {error} at HR"]}
+        except wishes.NoSuchWish as error:
+            return {"refused": [f"no request {error} is open: see `kaona privacy wishes`"]}
+        except FileExistsError as error:
+            return {"refused": [f"{error.filename} exists already: choose another name"]}
+        except OSError as error:
+            return {"refused": [f"cannot write {error.filename}: {error.strerror}"]}
+
+
+async def _export(app: "App", person: str, out: str) -> dict[str, Any]:
+    """Write the archive where the officer wants it, for this user only."""
+    register = app.content.register_
+    await asyncio.to_thread(_may_write, Path(out))
+    made = await app.dispatcher.run(
+        lambda conn, now: subject.export(conn, OPERATOR, person, register, now)
+    )
+    data = as_zip(made, app.content, app.clock())
+    await asyncio.to_thread(_write, Path(out), data)
+    rows = {name: len(found) for name, found in made["tables"].items()}
+    return {"tables": rows, "bytes": len(data)}
+
+
+def _may_write(path: Path) -> None:
+    _write(path, b"")
+    path.unlink()
+
+
+def _write(path: Path, data: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+
+
+async def _wishes(app: "App", ended: bool = False) -> list[dict[str, Any]]:
+    rows = await app.dispatcher.run(
+        lambda conn, now: wishes.listing(conn, OPERATOR, now, ended=ended)
+    )
+    now = app.clock()
+    return [
+        {
+            "id": row.id,
+            "kind": row.kind,
+            "who": row.hr_id or (f"learner {row.learner_id}" if row.learner_id else ""),
+            "unit": row.path or "",
+            "at": row.at.isoformat(),
+            "due": row.due.isoformat(),
+            "days": (row.due - now).days,
+            "ended": row.ended_as,
+            "words": wishes.words(row),
+        }
+        for row in rows
+    ]
+
+
+async def _end(app: "App", id: int, how: str, reason: str) -> dict[str, Any]:
+    await app.dispatcher.run(lambda conn, now: wishes.end(conn, OPERATOR, id, how, reason, now))
+    return {"id": id}
+
+
+async def _who_looked(app: "App", person: str) -> list[dict[str, Any]]:
+    return await app.dispatcher.run(
+        lambda conn, now: subject.who_looked(conn, OPERATOR, person, now)
+    )
+
+
+async def _erase(app: "App", person: str) -> dict[str, Any]:
+    def work(conn: Connection, now: Any) -> tuple[list[str], list[str]]:
+        whom = subject.of_person(conn, OPERATOR, person)
+        assert whom.person is not None
+        locked = select(learners.c.id).where(learners.c.person_id == whom.person)
+        conn.execute(locked.with_for_update())
+        files = ledger.erase_person(conn, whom.person, now)
+        audit.note(conn, OPERATOR.viewer, "erase_person", f"person:{whom.person}", now)
+        return files, list(whom.addresses)
+
+    files, names = await app.dispatcher.run(work)
+    await app.keeper.gone(files, names)
+    return {"erased": True}
+
+
+async def _due(app: "App") -> list[dict[str, Any]]:
+    return [
+        {"step": step, "rule": rule, "rows": rows} for step, rule, rows in await app.keeper.due()
+    ]
+
+
+async def _purge(app: "App") -> dict[str, int]:
+    return await app.keeper.purge()
+
+
+async def _reapply(app: "App") -> dict[str, int]:
+    return {"people": await app.keeper.sync()}
+
+
+async def _verify(app: "App") -> dict[str, Any]:
+    broken = await app.keeper.verify()
+    return {} if broken is None else {"id": broken.id, "why": broken.why}
+
+
+async def _list(app: "App", target: str = "", limit: int = 100) -> list[dict[str, Any]]:
+    rows = await app.dispatcher.run(
+        lambda conn, now: audit.listing(conn, OPERATOR, now, target, limit)
+    )
+    return [
+        {
+            "id": row.id,
+            "at": row.at.isoformat(),
+            "by": row.hr_id or "",
+            "action": row.action,
+            "target": row.target,
+            "result": row.result,
+            "data": row.data,
+        }
+        for row in rows
+    ]
+
+
+_COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
+    "export": _export,
+    "wishes": _wishes,
+    "end": _end,
+    "who_looked": _who_looked,
+    "erase": _erase,
+    "due": _due,
+    "purge": _purge,
+    "reapply": _reapply,
+    "verify": _verify,
+    "list": _list,
+}

@@ -1,0 +1,127 @@
+"""What people ask about their data, each with its legal clock; from the chat, or at HR."""
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from msgspec.json import decode, encode
+from sqlalchemy import Connection, insert, select, update
+
+from flows.types import Json
+from storage import audit
+from storage.models import learners, persons, units, wishes
+from storage.scope import Scope
+
+Kind = Literal["access", "correct", "object", "restrict", "erase"]
+CLOCKS: dict[str, timedelta] = {
+    "access": timedelta(days=30),
+    "correct": timedelta(days=30),
+    "object": timedelta(days=30),
+    "restrict": timedelta(days=30),
+    "erase": timedelta(days=90),
+}
+"""How long the law gives (PDPA s.30-36; erasure: the notification of B.E. 2567)."""
+UNDO = timedelta(hours=20)
+"""How long a learner who wants everything deleted may change their mind: it is deleted for good
+within 24 hours, and the service may be down for some of them."""
+DONE = ("done", "refused")
+
+
+class NoSuchWish(Exception):
+    """There is no such wish, or it has ended."""
+
+
+def make(
+    conn: Connection,
+    learner_id: int,
+    kind: Kind,
+    detail: Json,
+    now: datetime,
+    *,
+    done: bool = False,
+) -> datetime:
+    """Note a learner's wish; when it is due. One that is asked again while it waits is no other."""
+    due = now + (UNDO if kind == "erase" else CLOCKS[kind])
+    open_ = (wishes.c.learner_id == learner_id, wishes.c.kind == kind, wishes.c.ended_at.is_(None))
+    waits: datetime | None = conn.execute(select(wishes.c.due).where(*open_)).scalar()
+    if waits is not None and kind == "erase":
+        return waits
+    person_id = conn.execute(
+        select(learners.c.person_id).where(learners.c.id == learner_id)
+    ).scalar()
+    row = {"learner_id": learner_id, "person_id": person_id, "kind": kind, "at": now, "due": due}
+    row["detail"] = encode(detail).decode() if detail else ""
+    row |= {"ended_at": now, "ended_as": "done"} if done else {}
+    conn.execute(insert(wishes).values(row))
+    audit.note(conn, person_id, f"wish_{kind}", f"learner:{learner_id}", now)
+    return due
+
+
+def undo(conn: Connection, learner_id: int, now: datetime) -> bool:
+    """The learner does not want to be erased after all."""
+    open_ = (wishes.c.kind == "erase", wishes.c.ended_at.is_(None))
+    ended = conn.execute(
+        update(wishes)
+        .where(wishes.c.learner_id == learner_id, *open_)
+        .values(ended_at=now, ended_as="undone")
+    )
+    audit.note(conn, None, "wish_undone", f"learner:{learner_id}", now)
+    return ended.rowcount > 0
+
+
+def leaving(conn: Connection, now: datetime, limit: int = 20) -> list[int]:
+    """Learners whose hour has come; locked, oldest id first, and looked at again once they are."""
+    due = (wishes.c.kind == "erase", wishes.c.ended_at.is_(None), wishes.c.due <= now)
+    asked = select(wishes.c.learner_id).where(*due).order_by(wishes.c.id).limit(limit)
+    ids = set(conn.execute(asked).scalars())
+    locked = select(learners.c.id).where(learners.c.id.in_(ids)).order_by(learners.c.id)
+    here = set(conn.execute(locked.with_for_update()).scalars())
+    still = set(conn.execute(select(wishes.c.learner_id).where(*due)).scalars())
+    return sorted(here & still)
+
+
+def listing(conn: Connection, scope: Scope, now: datetime, *, ended: bool = False) -> list[Any]:
+    """Open wishes of people the viewer answers for, the most urgent first. Those of guests, who
+    have no unit, are for whoever answers for the whole agency."""
+    scope.require("privacy")
+    rows = (
+        select(wishes, persons.c.hr_id, persons.c.name, units.c.path)
+        .join(persons, persons.c.id == wishes.c.person_id, isouter=True)
+        .join(units, units.c.id == persons.c.unit_id, isouter=True)
+        .order_by(wishes.c.due, wishes.c.id)
+    )
+    if not ended:
+        rows = rows.where(wishes.c.ended_at.is_(None))
+    mine = scope.covers("privacy", persons.c.unit_id)
+    if not scope.whole("privacy"):
+        rows = rows.where(wishes.c.person_id.is_not(None), mine)
+    found = list(conn.execute(rows.limit(1000)))
+    for target in sorted({_target(row) for row in found if row.learner_id or row.person_id}):
+        audit.note(conn, scope.viewer, "view_wishes", target, now)
+    return found
+
+
+def _target(row: Any) -> str:
+    return f"person:{row.person_id}" if row.person_id else f"learner:{row.learner_id}"
+
+
+def words(row: Any) -> str:
+    """What somebody wrote with their wish."""
+    detail = decode(row.detail) if row.detail else {}
+    return str(detail.get("text", "")) if isinstance(detail, dict) else ""
+
+
+def end(conn: Connection, scope: Scope, wish_id: int, how: str, reason: str, now: datetime) -> Any:
+    """An officer has dealt with a wish; the row. A refusal wants its reason (PDPA s.39)."""
+    row = conn.execute(
+        select(wishes, persons.c.unit_id, units.c.path)
+        .join(persons, persons.c.id == wishes.c.person_id, isouter=True)
+        .join(units, units.c.id == persons.c.unit_id, isouter=True)
+        .where(wishes.c.id == wish_id, wishes.c.ended_at.is_(None))
+    ).first()
+    if row is None or row.kind == "erase":
+        raise NoSuchWish(wish_id)
+    scope.require("privacy", row.path or "")
+    ended = {"ended_at": now, "ended_as": how, "reason": reason, "by_id": scope.viewer}
+    conn.execute(update(wishes).where(wishes.c.id == wish_id).values(ended))
+    audit.note(conn, scope.viewer, "end_wish", _target(row), now, how, kind=row.kind)
+    return row
