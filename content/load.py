@@ -15,9 +15,11 @@ from content.schema import (
     Campaign,
     Content,
     Course,
+    Cycle,
     Demo,
     Exercise,
     Framework,
+    Layout,
     Lesson,
     Mapped,
     Menu,
@@ -170,6 +172,8 @@ def _read_parts(files: Files) -> dict[str, Any]:
         "agency": files.read("calendar/agency.toml", Agency),
         "nudges": files.read("nudges.toml", Nudges),
         "campaigns": _campaigns(files),
+        "cycle": files.read("programme.toml", Cycle),
+        "layout": files.read("reports/ocsc.toml", Layout),
         "copy_": {lang: files.read(f"copy.{lang}.toml", dict[str, str]) for lang in LANGS},
     }
 
