@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bot import campaigns
+from bot import campaigns, evidence, programme
 from bot.config import Settings, load_settings
+from bot.ocsc import ocsc
 from content.load import ContentError, load
 from flows.calendar import local
 from flows.text import buddhist_year, long_date
@@ -21,6 +22,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 parked_app = typer.Typer(no_args_is_help=True, help="Events whose turn failed.")
 app.add_typer(parked_app, name="parked")
 app.add_typer(campaigns.app, name="campaign")
+app.add_typer(programme.app, name="programme")
+app.add_typer(evidence.app, name="evidence")
+app.command()(ocsc)
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 

@@ -11,6 +11,7 @@ import structlog
 from msgspec import to_builtins
 
 from bot.desk import Desk
+from bot.office import Office
 from flows.types import Pressed, Said, Started
 from storage import outbox, parked, roster
 from storage.database import ConfigError
@@ -125,6 +126,11 @@ class Control:
 
     async def do_campaign(self, do: str, args: dict[str, Any]) -> Any:
         return await Desk(self._app).ask(do, args)
+
+    # --- the agency's programme and its report ---------------------------------------------
+
+    async def do_office(self, do: str, args: dict[str, Any]) -> Any:
+        return await Office(self._app).ask(do, args)
 
 
 class Remote:
