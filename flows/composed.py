@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from content.schema import Layout
 from flows.calendar import local
 from flows.report import BANDS, Change, Many, Report
-from flows.text import long_date
+from flows.text import long_date, short_date
 
 Cell = str | int | float | None
 """None: not shown."""
@@ -151,8 +151,8 @@ def _slots(report: Report, layout: Layout) -> dict[str, str]:
         "agency": report.agency,
         "year": str(report.year),
         "least": str(report.least),
-        "roster": _count(report.roster, words),
-        **{name: _count(key[name], words) for name in ("people", "finished", "used")},
+        "roster": _told(report.roster, words),
+        **{name: _told(key[name], words) for name in ("people", "finished", "used")},
         "lecture_share": words["none"] if lecture is None else f"{100 * lecture:.1f}",
         "other_share": words["none"] if lecture is None else f"{100 * (1 - lecture):.1f}",
         "lecture_verdict": "" if lecture is None else words[verdict].format(most=most),
@@ -170,6 +170,11 @@ def _state(report: Report, words: dict[str, str]) -> str:
     if report.replaces:
         said += " " + words["replaces"].format(version=report.replaces)
     return said
+
+
+def _told(many: Any, words: dict[str, str]) -> str:
+    """A number of people in a sentence."""
+    return words["hidden_people"] if many is None else words["people_of"].format(n=many)
 
 
 def _count(many: Any, words: dict[str, str]) -> str:
@@ -324,7 +329,7 @@ def _areas(report: Report, layout: Layout) -> list[Block]:
         words[key] for key in ("area", "pairs", "before", "after", "change", "interval", "verdict")
     ]
     forms: list[Form] = ["text", "count", "logit", "logit", "logit", "text", "text"]
-    return [Grid(words["areas_table"], heads, forms, rows, [3.4, 1.3, 1, 1, 1.3, 1.9, 2])]
+    return [Grid(words["areas_table"], heads, forms, rows, [3.2, 1.4, 1.1, 1.1, 1.6, 1.9, 2])]
 
 
 def _changed(change: Change, words: dict[str, str]) -> list[Cell]:
@@ -446,20 +451,25 @@ def _stages(report: Report, layout: Layout) -> list[Block]:
         return []
     rows: list[list[Cell]] = []
     for at, stage in enumerate(report.programme["stage"], 1):
-        days = [_day(stage.get("from")), _day(stage.get("until"))]
-        both = words["dates_both"].format(first=days[0], last=days[1])
         proof = [*stage.get("evidence", []), *filter(None, [stage.get("note", "")])]
         rows.append(
             [
                 f"{at}. {stage['name']}",
                 words[stage["state"]],
-                both if all(days) else "".join(days),
+                _dates(stage, words),
                 "; ".join(proof),
             ]
         )
     heads = [words[key] for key in ("stage", "state", "dates", "evidence")]
     forms: list[Form] = ["text", "text", "text", "text"]
     return [Grid(words["stages_table"], heads, forms, rows, [3, 1.7, 2.4, 3])]
+
+
+def _dates(stage: dict[str, Any], words: dict[str, str]) -> str:
+    """From when to when, as far as it is known."""
+    known = {key: stage[key] for key in ("from", "until") if stage.get(key)}
+    said = {key: short_date(date.fromisoformat(day), "th") for key, day in known.items()}
+    return words["dates_" + "_".join(said)].format_map(said) if said else ""
 
 
 def _working_group(report: Report, layout: Layout) -> list[Block]:

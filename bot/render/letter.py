@@ -11,7 +11,7 @@ from docx import Document as new_docx
 from docx.document import Document as Docx
 from docx.enum.section import WD_ORIENT
 from docx.enum.table import WD_TABLE_ALIGNMENT
-from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_BREAK, WD_TAB_ALIGNMENT, WD_TAB_LEADER
+from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_TAB_ALIGNMENT, WD_TAB_LEADER
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Cm, Pt, RGBColor
@@ -69,11 +69,11 @@ class Writer:
         document = self._document
         self._prepare()
         self._memo()
-        self._docx.add_paragraph().add_run().add_break(WD_BREAK.PAGE)
         for text, size in (
             (document.title, 20), (document.year_line, 18), (document.agency, 18),
         ):  # fmt: skip
-            self._line(text, size=size, bold=True, align="center", colour=NAVY)
+            made = self._line(text, size=size, bold=True, align="center", colour=NAVY)
+            made.paragraph_format.page_break_before = text is document.title
         self._line(document.state, size=14, align="center", colour=MUTED)
         for at, part in enumerate(document.parts, 1):
             self._docx.add_heading(f"{at}. {clean(part.heading)}", 1)
@@ -96,7 +96,8 @@ class Writer:
         section.orientation = WD_ORIENT.PORTRAIT
         section.page_width, section.page_height = Cm(21), Cm(29.7)
         section.left_margin, section.right_margin = LEFT, RIGHT
-        section.top_margin, section.bottom_margin = Cm(2), Cm(2)
+        section.top_margin, section.bottom_margin = Cm(2), Cm(1.8)
+        section.header_distance = section.footer_distance = Cm(0.9)
         for name, size in (("Normal", BODY), ("Heading 1", 18), ("Heading 2", BODY),
                            ("List Bullet", BODY), ("Header", 12), ("Footer", 12)):  # fmt: skip
             self._style(name, size)
@@ -109,7 +110,7 @@ class Writer:
         _fonts(properties)
         _complex_size(properties, size)
         space = style.paragraph_format
-        space.space_before, space.space_after, space.line_spacing = Pt(0), Pt(4), 1.0
+        space.space_before, space.space_after, space.line_spacing = Pt(0), Pt(3), 0.9
         if name.startswith("Heading"):
             style.font.bold, style.font.color.rgb = True, NAVY
             _switch(properties, "w:bCs")
@@ -124,7 +125,7 @@ class Writer:
             _run(header, clean(mark) + " ", 12, bold=True, colour=RED)
         footer = section.footer.paragraphs[0]
         before, between, after = (clean(x) for x in re.split(r"\{pages?\}", document.page))
-        _run(footer, clean(document.hash_line), 10, colour=MUTED)
+        _run(footer, clean(document.hash_line), 9, colour=MUTED)
         footer.add_run().add_break()
         for text, code in ((before + " ", "PAGE"), (f" {between} ", "NUMPAGES")):
             _run(footer, text, 12)
@@ -151,7 +152,6 @@ class Writer:
             made.paragraph_format.first_line_indent = Cm(2.5)
             made.paragraph_format.space_before = Pt(6)
             made.alignment = WD_ALIGN_PARAGRAPH.THAI_JUSTIFY
-        self._line("")
         self._line("")
         for text in cover.signs:
             made = self._line(text, align="center")
@@ -211,7 +211,7 @@ class Writer:
 
     def _chart(self, chart: Chart) -> None:
         made = self._docx.add_paragraph()
-        made.alignment = WD_ALIGN_PARAGRAPH.CENTER
+        made.alignment, made.paragraph_format.line_spacing = WD_ALIGN_PARAGRAPH.CENTER, 1.0
         picture = made.add_run().add_picture(
             io.BytesIO(chart_png(chart, self._layout)), width=Cm(ROOM)
         )
@@ -222,15 +222,19 @@ class Writer:
     def _grid(self, grid: Grid) -> None:
         table = self._docx.add_table(rows=1 + len(grid.rows), cols=len(grid.heads))
         table.style, table.alignment, table.autofit = "Table Grid", WD_TABLE_ALIGNMENT.CENTER, False
+        _narrow_margins(table)
         size = 11 if len(grid.heads) > 7 else 12 if len(grid.heads) > 5 else 14
         words, last = self._layout.words, len(grid.rows)
+        widths = [Cm(ROOM * width / sum(grid.widths)) for width in grid.widths]
+        for column, width in zip(table.columns, widths, strict=True):
+            column.width = width
         rows: list[list[Cell]] = [[*grid.heads], *grid.rows]
         for at, cells in enumerate(rows):
             forms: list[Form] = ["text"] * len(grid.heads) if at == 0 else grid.forms
             bold = at == 0 or (grid.total and at == last)
             for to, (cell, form) in enumerate(zip(cells, forms, strict=True)):
                 where = table.cell(at, to)
-                where.width = Cm(ROOM * grid.widths[to] / sum(grid.widths))
+                where.width = widths[to]
                 paragraph = where.paragraphs[0]
                 paragraph.paragraph_format.space_after = Pt(0)
                 text = clean(shown(cell, form, words), 4000)
@@ -317,6 +321,17 @@ def _shade(cell: Any, colour: str) -> None:
     for name, value in (("val", "clear"), ("color", "auto"), ("fill", colour)):
         shade.set(qn("w:" + name), value)
     cell._tc.get_or_add_tcPr().append(shade)
+
+
+def _narrow_margins(table: Table) -> None:
+    """A millimetre beside the text of each cell."""
+    margins = OxmlElement("w:tblCellMar")
+    for side in ("left", "right"):
+        margin = OxmlElement("w:" + side)
+        margin.set(qn("w:w"), "57")
+        margin.set(qn("w:type"), "dxa")
+        margins.append(margin)
+    table._tbl.tblPr.append(margins)
 
 
 def _repeat_head(table: Table) -> None:

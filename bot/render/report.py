@@ -20,6 +20,10 @@ MOST = 4000
 """Letters of one text."""
 WIDEST = 30
 """Ems of one word that stands alone on a line; in a table column, less."""
+SIZES = ((5, 9.8), (7, 8.8), (99, 8.0))
+"""Up to how many columns a table has letters of which size (points)."""
+PAGE, INSET = 467.0, 9.0
+"""Points between the margins, and of a cell that hold no letters."""
 DRAWN = 200
 """Dots per inch of a chart in a DOCX."""
 
@@ -61,14 +65,25 @@ def _json(data: Any) -> str:
 # --- every text as words -----------------------------------------------------------------
 
 
+_ABBREVIATED = re.compile(r"(?:[\u0e01-\u0e2e]{1,2}\.)+\s?")
+
+
 @lru_cache(maxsize=4096)
-def _cut(text: str, widest: float) -> tuple[str, ...]:
-    return tuple(chop(words(clean(text, MOST)), 1, widest)) if text else ()
+def _cut(text: str, widest: float, bold: bool) -> tuple[str, ...]:
+    pieces: list[str] = []
+    for piece in words(clean(text, MOST)):
+        # an abbreviation begins no line, and keeps the number after it
+        numbered = pieces and _ABBREVIATED.search(pieces[-1]) and piece[0].isdigit()
+        if pieces and (_ABBREVIATED.match(piece) or numbered):
+            pieces[-1] += piece
+        else:
+            pieces.append(piece)
+    return tuple(chop(pieces, 1, widest, bold))
 
 
-def _words(text: str, widest: float = WIDEST) -> list[str]:
+def _words(text: str, widest: float = WIDEST, *, bold: bool = False) -> list[str]:
     """Lines break between these and nowhere else; a link or code that is too long is cut."""
-    return list(_cut(text, widest))
+    return list(_cut(text, widest, bold))
 
 
 def _whole(document: Document, layout: Layout) -> dict[str, Any]:
@@ -116,8 +131,9 @@ def _block(block: Grid | Chart | Line | Bullets, layout: Layout) -> dict[str, An
 
 
 def _grid(grid: Grid, layout: Layout) -> dict[str, Any]:
-    # the page holds about 42 ems of a table's small letters
-    room = [40 * width / sum(grid.widths) for width in grid.widths]
+    size = next(size for most, size in SIZES if len(grid.heads) <= most)
+    room = [(PAGE * width / sum(grid.widths) - INSET) / size for width in grid.widths]
+    heads = [_words(head, most, bold=True) for head, most in zip(grid.heads, room, strict=True)]
     rows = [
         [
             _words(shown(cell, form, layout.words), most)
@@ -128,7 +144,8 @@ def _grid(grid: Grid, layout: Layout) -> dict[str, Any]:
     return {
         "type": "grid",
         "title": _words(grid.title),
-        "heads": [_words(head, most) for head, most in zip(grid.heads, room, strict=True)],
+        "size": size,
+        "heads": heads,
         "forms": grid.forms,
         "rows": rows,
         "widths": grid.widths,

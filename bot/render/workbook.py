@@ -4,13 +4,15 @@ text is written as text, so that nothing in it is ever run as a formula."""
 import datetime as dt
 import io
 import re
+from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from bot.render.text import clean
+from bot.render.text import clean, measure
 from content.schema import Layout
 from flows.composed import Block, Bullets, Cell, Chart, Document, Form, Grid, Line, Part
 
@@ -23,6 +25,10 @@ NUMBERS: dict[Form, str] = {
 }
 WIDE = 110
 """Letters across all columns."""
+ROW, PIXELS = 22, 29
+"""The height of a line of text: points, and on the screen."""
+LETTERS = 2.1
+"""How many of a column's units one em of the typeface takes at this size."""
 COLOURS = ("#1B3A6B", "#D9A441")
 
 
@@ -55,6 +61,7 @@ class Looks:
 
         self.heading = look(bold=True, font_size=18, font_color="#1B3A6B")
         self.title = look(bold=True, font_color="#1B3A6B")
+        self.plain = look()
         self.text = look(text_wrap=True)
         self.note = look(text_wrap=True, font_color="#4A5763", font_size=12)
         self.mark = look(bold=True, font_color="#A4262C")
@@ -85,8 +92,8 @@ class Sheet:
         document, part, looks = self._document, self._part, self._looks
         self._page()
         self._say(part.heading, looks.heading)
-        self._say(f"{document.title} {document.year_line}", looks.text)
-        self._say(f"{document.agency} {document.state}", looks.note)
+        self._say(f"{document.title} {document.year_line}", looks.plain)
+        self._say(f"{document.agency} {document.state}", looks.plain)
         for mark in document.marks:
             self._say(mark, looks.mark)
         self._row += 1
@@ -100,8 +107,10 @@ class Sheet:
         grids = [block for block in self._part.blocks if isinstance(block, Grid)]
         widest = max(grids, key=lambda grid: len(grid.heads), default=None)
         shares = widest.widths if widest else [1.0] * self._columns
-        for at, share in enumerate(shares):
-            self._sheet.set_column(at, at, max(11, WIDE * share / sum(shares)))
+        self._widths = [max(11, WIDE * share / sum(shares)) for share in shares]
+        for at, width in enumerate(self._widths):
+            self._sheet.set_column(at, at, width)
+        self._sheet.set_default_row(ROW)
         self._sheet.hide_gridlines(2)
         self._sheet.set_landscape()
         self._sheet.set_paper(9)
@@ -117,7 +126,7 @@ class Sheet:
         said = clean(text, 4000)
         self._sheet.merge_range(self._row, 0, self._row, max(self._columns - 1, 1), "", look)
         self._sheet.write_string(self._row, 0, said, look)
-        self._sheet.set_row(self._row, 20 * (1 + len(said) // WIDE))
+        self._sheet.set_row(self._row, ROW * _lines(said, sum(self._widths)))
         self._row += 1
 
     def _block(self, block: Block) -> None:
@@ -153,10 +162,20 @@ class Sheet:
                 "autofilter": False,
             },
         )  # fmt: skip
+        self._sheet.set_row(top, self._height(heads))
         for row, cells in enumerate(grid.rows, top + 1):
+            self._sheet.set_row(row, self._height(cells))
             for at, (cell, form) in enumerate(zip(cells, grid.forms, strict=True)):
                 self._cell(row, at, cell, form)
         self._row = top + many + 1
+
+    def _height(self, cells: Sequence[Cell]) -> float:
+        """As high as the cell with the most lines, for no office program works it out itself."""
+        many = [
+            _lines(cell, width) if isinstance(cell, str) else 1
+            for cell, width in zip(cells, self._widths, strict=False)
+        ]
+        return float(ROW * max(many, default=1))
 
     def _cell(self, row: int, column: int, cell: Cell, form: Form) -> None:
         looks = self._looks
@@ -174,7 +193,7 @@ class Sheet:
         looks, left, top = self._looks, self._columns + 2, self._row
         self._sheet.write_string(top, left, clean(block.title), looks.title)
         for at, name in enumerate(block.names, 1):
-            self._sheet.write_string(top + at, left, clean(name), looks.text)
+            self._sheet.write_string(top + at, left, clean(name), looks.plain)
             for to, one in enumerate(block.series, 1):
                 self._cell(top + at, left + to, one.values[at - 1], block.form)
         self._sheet.set_column(left, left, 34)
@@ -196,7 +215,7 @@ class Sheet:
         height = 90 + 26 * len(block.names) * len(block.series)
         chart.set_size({"width": 820, "height": height})
         self._sheet.insert_chart(top, 0, chart, options)
-        self._row = top + max(height // 26 + 1, len(block.names) + 2)
+        self._row = top + max(height // PIXELS + 1, len(block.names) + 2)
 
     def _dress(self, chart: Any, block: Chart) -> None:
         font = {"name": FONT, "size": 12}
@@ -208,6 +227,11 @@ class Sheet:
             chart.set_legend({"position": "bottom", "font": font})
         else:
             chart.set_legend({"none": True})
+
+
+def _lines(text: str, width: float) -> int:
+    """How many lines a text takes in a column, a little more rather than less."""
+    return max(1, ceil(1.1 * LETTERS * measure(clean(text, 4000)) / width))
 
 
 def _unlike(heads: list[str]) -> list[str]:
