@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bot import audits, campaigns, privacy, records
+from bot import audits, campaigns, evidence, privacy, programme, records
 from bot.config import Settings, load_settings
+from bot.ocsc import ocsc
 from content.load import ContentError, load
 from flows.calendar import local
 from flows.text import buddhist_year, long_date
@@ -26,6 +27,9 @@ app.add_typer(records.hook, name="hook")
 app.add_typer(records.xapi, name="xapi")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(audits.app, name="audit")
+app.add_typer(programme.app, name="programme")
+app.add_typer(evidence.app, name="evidence")
+app.command()(ocsc)
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 

@@ -12,6 +12,7 @@ from msgspec import to_builtins
 
 from bot import clerk
 from bot.desk import Desk
+from bot.office import Office
 from bot.officer import Officer
 from flows.types import Pressed, Said, Started
 from storage import outbox, parked, roster
@@ -137,6 +138,11 @@ class Control:
 
     async def do_privacy(self, do: str, args: dict[str, Any]) -> Any:
         return await Officer(self._app).ask(do, args)
+
+    # --- the agency's programme and its report ---------------------------------------------
+
+    async def do_office(self, do: str, args: dict[str, Any]) -> Any:
+        return await Office(self._app).ask(do, args)
 
 
 class Remote:

@@ -115,7 +115,7 @@ class Scheduler:
         app, content = self._app, self._app.content
         if not await app.read(lambda conn: publications.is_due(conn, app.clock(), content)):
             return
-        run, holder = app.dispatcher.run, self._name
+        run, holder = app.dispatcher.run, self.name
         lease = (PUBLISHING, holder)
         if not await run(lambda conn, now: leases.acquire(conn, *lease, now, PUBLISHED_IN)):
             return

@@ -46,6 +46,8 @@ def lint(content: Content, files: Files) -> list[Fault]:
         (_nudges, content.nudges),
         (_digest, content.digest and content.method),
         (_campaigns, content.framework and content.method and all(content.copy_.values())),
+        (_cycle, content.cycle and content.framework),
+        (_layout, content.layout),
     )
     return [fault for check, read in checks if read for fault in check(content, files)]
 
@@ -439,3 +441,55 @@ def _campaigns(content: Content, files: Files) -> Iterator[Fault]:
             yield Fault(name, 1, "source: wants at least one [[source]]")
         for problem in campaign_problems(campaign, content):
             yield Fault(name, files.line(name, problem.loc), problem.say("en", content))
+
+
+# --- the agency's programme and its report --------------------------------------------
+
+REPORT_SLOTS = {
+    *("method", "method_label", "framework", "framework_id", "framework_issued"),
+    *("newer", "newer_id", "newer_issued", "agency", "year", "least", "roster", "people"),
+    *("finished", "used", "lecture_share", "other_share", "lecture_verdict", "period", "state"),
+    "hidden_note",
+}
+"""What the sentences of the report for OCSC may fill in."""
+REPORT_BLOCKS = {
+    *("summary", "steps_chart", "policy", "goals", "stages", "working_group", "plans"),
+    *("follow_up", "steps", "outcome", "areas", "areas_chart", "bands", "group_areas", "use"),
+    *("narratives", "methods", "methods_chart", "maturity", "mapping_groups"),
+    *("mapping_skills", "comparison", "quality"),
+}
+"""What its sections may hold (flows/composed.py makes them)."""
+
+
+def _cycle(content: Content, files: Files) -> Iterator[Fault]:
+    name = "programme.toml"
+    stages = {stage.id for stage in content.framework.stages}
+    levels = content.cycle.levels
+    for at, level in enumerate(levels):
+        line = files.line(name, ("level", at, "id"))
+        if bool(level.signs) != bool(at):
+            yield Fault(name, line, "the lowest level has no signs, every other one has some")
+        if level.stage and level.stage not in stages:
+            yield Fault(name, line, f"stage: {level.stage!r} is unknown")
+    signs = [sign.id for level in levels for sign in level.signs]
+    for ids in (signs, [stage.id for stage in content.cycle.stages], [each.id for each in levels]):
+        for id, many in Counter(ids).items():
+            if many > 1:
+                yield Fault(name, 1, f"the id {id!r} is used twice: change one")
+
+
+def _layout(content: Content, files: Files) -> Iterator[Fault]:
+    name, layout = "reports/ocsc.toml", content.layout
+    for at, section in enumerate(layout.sections):
+        for key, texts in (("lead", section.lead), ("notes", section.notes)):
+            for slot in sorted({slot for text in texts for slot in _slots(text)} - REPORT_SLOTS):
+                line = files.line(name, ("section", at, key))
+                yield Fault(name, line, f"{section.id}: {{{slot}}} is not known")
+        for block in sorted({*section.blocks} - REPORT_BLOCKS):
+            line = files.line(name, ("section", at, "blocks"))
+            yield Fault(name, line, f"{section.id}: no block is called {block!r}")
+    for slot in sorted({slot for text in layout.memo for slot in _slots(text)} - REPORT_SLOTS):
+        yield Fault(name, files.line(name, ("memo",)), f"memo: {{{slot}}} is not known")
+    for key, many in Counter(section.sheet for section in layout.sections).items():
+        if many > 1:
+            yield Fault(name, 1, f"two sheets are called {key!r}: change one")

@@ -15,10 +15,12 @@ from content.schema import (
     Campaign,
     Content,
     Course,
+    Cycle,
     Demo,
     Digest,
     Exercise,
     Framework,
+    Layout,
     Lesson,
     Mapped,
     Menu,
@@ -174,6 +176,8 @@ def _read_parts(files: Files) -> dict[str, Any]:
         "nudges": files.read("nudges.toml", Nudges),
         "digest": files.read("digest.toml", Digest),
         "campaigns": _campaigns(files),
+        "cycle": files.read("programme.toml", Cycle),
+        "layout": files.read("reports/ocsc.toml", Layout),
         "copy_": {lang: files.read(f"copy.{lang}.toml", dict[str, str]) for lang in LANGS},
     }
 

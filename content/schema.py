@@ -667,6 +667,195 @@ class Campaign(Record):
     sources: tuple[Source, ...] = Field(alias="source", default=())
 
 
+# --- the agency's programme and its report --------------------------------------------
+
+
+class HeadRule(Record):
+    """Who may lead the working group: by position type, else by how the title begins."""
+
+    position_types: tuple[str, ...]
+    title_starts: tuple[str, ...]
+    source: Source
+
+
+class Stage(Record):
+    """A stage of the agency's own cycle, and what shows that it was gone through."""
+
+    id: Id
+    name: Text
+    about: Text
+    evidence: Text
+    source: Source
+
+
+class Sign(Record):
+    """Something that is so, or not, at an agency of some maturity."""
+
+    id: Id
+    text: Text
+
+
+class Level(Record):
+    """How mature an agency is; `stage` is what the 2561 framework calls it."""
+
+    id: Id
+    name: Text
+    about: Text
+    stage: str = ""
+    signs: tuple[Sign, ...] = Field(alias="sign", default=())
+    source: Source
+
+
+class Cycle(Record):
+    """What every programme is made of."""
+
+    source: Source
+    head: HeadRule
+    stages: tuple[Stage, ...] = Field(alias="stage", min_length=1)
+    levels: tuple[Level, ...] = Field(alias="level", min_length=2)
+    """The lowest first; it has no signs, all others have."""
+
+
+class Goal(Record):
+    text: str
+    target: str = ""
+
+
+class Policy(Record):
+    statement: str = ""
+    document: str = ""
+    announced_on: dt.date | None = None
+    goals: tuple[Goal, ...] = Field(alias="goal", default=())
+
+
+class Member(Record):
+    """Somebody of the working group: of the roster by `hr_id`, else by title and type."""
+
+    hr_id: str = ""
+    title: str = ""
+    position_type: str = ""
+    duty: str = ""
+
+
+class WorkingGroup(Record):
+    """`override` names the written order by which somebody below a deputy head leads it."""
+
+    order: str = ""
+    order_date: dt.date | None = None
+    override: str = ""
+    head: Member = Member()
+    members: tuple[Member, ...] = Field(alias="member", default=())
+
+
+class GroupPlan(Record):
+    """What a personnel group can do and wants, and how it is developed."""
+
+    group: str
+    ability: str = ""
+    interest: str = ""
+    approach: str = ""
+
+
+class FollowUp(Record):
+    how: str = ""
+    feedback: str = ""
+
+
+class Motivation(Record):
+    role_models: str = ""
+    certificates: str = ""
+    other: str = ""
+
+
+class Workshop(Record):
+    """Something held outside the system, so that it counts among the methods."""
+
+    name: str
+    method: str
+    hours: float = Field(gt=0, le=1000)
+    people: int = Field(ge=0, le=1_000_000)
+    held_on: dt.date | None = None
+    evidence: str = ""
+
+
+class StageEntry(Record):
+    """How a stage stands: planned, under_way, done or put_off; done wants evidence."""
+
+    id: str
+    state: str = "planned"
+    begins: dt.date | None = Field(alias="from", default=None)
+    until: dt.date | None = None
+    evidence: tuple[str, ...] = ()
+    note: str = ""
+
+
+class Memo(Record):
+    """What the covering memo says of the agency."""
+
+    department: str = ""
+    number: str = ""
+    addressee: str = ""
+    signer_name: str = ""
+    signer_title: str = ""
+
+
+class Programme(Record):
+    """An agency's programme of one fiscal year, as HR writes it. What is wrong with it is said by
+    a check, all at once. `version` is the one that it was read as."""
+
+    version: int = 0
+    policy: Policy = Policy()
+    working_group: WorkingGroup = WorkingGroup()
+    plans: tuple[GroupPlan, ...] = Field(alias="plan", default=())
+    follow_up: FollowUp = FollowUp()
+    motivation: Motivation = Motivation()
+    workshops: tuple[Workshop, ...] = Field(alias="workshop", default=())
+    stages: tuple[StageEntry, ...] = Field(alias="stage", default=())
+    maturity: dict[str, bool] = {}
+    memo: Memo = Memo()
+
+
+class PlannedMethod(Record):
+    """A way of developing people, and what it counts as. `minutes` is the planned length of one
+    fact of the kind `fact`; without a fact it is a way for workshops."""
+
+    id: Id
+    name: Line
+    kind: Literal["lecture", "other"]
+    fact: str = ""
+    minutes: int = Field(default=0, ge=0)
+
+
+class ReportSection(Record):
+    """A part of the report: its words, and which computed blocks stand in it."""
+
+    id: Id
+    heading: Line
+    sheet: Annotated[str, StringConstraints(min_length=1, max_length=31)]
+    lead: tuple[Paragraph, ...] = ()
+    blocks: tuple[str, ...] = ()
+    notes: tuple[Paragraph, ...] = ()
+
+
+class Layout(Record):
+    """How the report for OCSC is laid out; its own form is not public. Only in Thai."""
+
+    source: Source
+    least: int = Field(ge=2)
+    """The smallest group that OCSC is shown."""
+    narratives: int = Field(ge=0)
+    lecture_most: float = Field(gt=0, le=1)
+    methods: tuple[PlannedMethod, ...] = Field(alias="method", min_length=1)
+    memo: tuple[Paragraph, ...]
+    """The paragraphs of the covering memo."""
+    titles: tuple[str, ...]
+    """What stands before a name."""
+    unnamed: dict[Literal["name", "number", "email"], Line]
+    """What a suggested text has in the place of a name, a number, an address."""
+    words: dict[str, str]
+    sections: tuple[ReportSection, ...] = Field(alias="section", min_length=1)
+
+
 # --- the made-up agency ---------------------------------------------------------------
 
 
@@ -730,6 +919,8 @@ class Content(Record):
     digest: Digest
     campaigns: tuple[Campaign, ...] = ()
     """Ready-made ones, to start from."""
+    cycle: Cycle
+    layout: Layout
     copy_: dict[Lang, dict[str, str]]
     dpo: str = ""
     """How to reach the agency's data protection officer; comes from the settings."""

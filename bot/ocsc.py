@@ -1,0 +1,84 @@
+"""The annual report to OCSC at the command line: as a draft, or frozen for good."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from msgspec import convert
+
+from bot.asking import Unwilling, Year, ask, out, write_file
+
+FORMATS = ("pdf", "docx", "xlsx", "json")
+Format = Annotated[
+    list[str] | None, typer.Option(help="pdf, docx, xlsx or json; again for more; else all.")
+]
+
+
+def report_ocsc(
+    year: int,
+    format: list[str] | None = None,
+    out_: Path | None = None,
+    freeze: bool = False,
+    internal: bool = False,
+    by: str = "",
+    again: bool = False,
+) -> list[Path]:
+    """Write the report of a fiscal year, in one file for each format; the files.
+
+    `out_` is a file if there is one format, else a folder. Raises Unwilling if refused."""
+    formats = format or list(FORMATS)
+    for each in formats:
+        if each not in FORMATS:
+            raise Unwilling(f"--format: {each!r}: there are {', '.join(FORMATS)}")
+    if freeze and not by:
+        raise Unwilling("--freeze: say --by with your id at HR")
+    audience = "internal" if internal else "ocsc"
+    made = ask("report", year=year, audience=audience, freeze=freeze, again=again, by=by)
+    return write(made, year, formats, out_, audience)
+
+
+def write(
+    made: dict[str, Any], year: int, formats: list[str], out_: Path | None, audience: str
+) -> list[Path]:
+    """Render the answer of the office into files."""
+    name = f"ocsc-{year}" + ("-internal" if audience == "internal" else "")
+    folder = out_ or Path()
+    one = out_ is not None and out_.suffix.lstrip(".") in FORMATS
+    if one and len(formats) > 1:
+        raise Unwilling("--out: several formats want a folder, not a file")
+    paths = []
+    for each in formats:
+        path = out_ if one and out_ is not None else folder / f"{name}.{each}"
+        write_file(path, render(made, each))
+        paths.append(path)
+    return paths
+
+
+def render(made: dict[str, Any], format: str) -> bytes:
+    """One file of an answer of the office. The same answer gives the same bytes."""
+    from bot.render.letter import docx
+    from bot.render.report import pdf
+    from bot.render.workbook import xlsx
+    from content.load import load
+    from flows.composed import Document
+    from storage.ocsc import encode
+
+    if format == "json":
+        return encode(made["report"])
+    document, layout = convert(made["document"], Document), load().layout
+    renderers = {"pdf": pdf, "docx": docx, "xlsx": xlsx}
+    return renderers[format](document, layout)
+
+
+def ocsc(
+    year: Year,
+    format: Format = None,
+    out_: Annotated[Path | None, typer.Option("--out", help="A file, or a folder.")] = None,
+    freeze: Annotated[bool, typer.Option(help="Keep it for good, with a hash.")] = False,
+    internal: Annotated[bool, typer.Option(help="With small groups: not for OCSC.")] = False,
+    by: Annotated[str, typer.Option(help="Your id at HR; needed to freeze.")] = "",
+    again: Annotated[bool, typer.Option(help="Freeze once more, in place of the last.")] = False,
+) -> None:
+    """The annual report to OCSC: PDF, DOCX, XLSX and JSON."""
+    for path in report_ocsc(year, format, out_, freeze, internal, by, again):
+        out.print(str(path))
