@@ -41,8 +41,22 @@ def fired(state: State, event: Fired, now: datetime, content: Content) -> Turn:
             return Turn(state, (_unasked(state, content, "use_confirmed", event),))
         case "asked_hr":
             return Turn(state, (_unasked(state, content, "hr_question", event),))
+        case "relinked":
+            return Turn(state, (_relinked(state, event, content),))
         case _:
             raise ValueError(f"no such timer: {event.kind}")
+
+
+def _relinked(state: State, event: Fired, content: Content) -> Reply:
+    """Tell an HR officer that somebody's chat was replaced by another."""
+    at = local(datetime.fromisoformat(event.data["at"]), state.zone)
+    slots = {
+        **event.data,
+        "channel": say(state, content, "channel_" + event.data["channel"]),
+        "date": long_date(at.date(), state.lang),
+        "time": f"{at:%H:%M}",
+    }
+    return replace(tell(state, content, "hr_relinked", **slots), notify=True)
 
 
 def _unasked(state: State, content: Content, key: str, event: Fired) -> Reply:

@@ -16,6 +16,7 @@ from storage.models import (
     facts,
     holdouts,
     learners,
+    links,
     measures,
     milestones,
     outbox,
@@ -45,11 +46,29 @@ def forget(conn: Connection, learner_id: int, message: str, now: datetime) -> No
         .where(parked.c.address.in_(ours), parked.c.event.contains(message, autoescape=True))
         .values(event="{}", ended_at=now, ended_as="unsent")
     )
+    for link in conn.execute(
+        _journal(learner_id).where(links.c.data.contains(message, autoescape=True))
+    ).all():
+        blank = encode(_scrubbed_states(decode(link.data), message)).decode()
+        conn.execute(update(links).where(links.c.id == link.id).values(data=blank))
     # a summary that was sent may have quoted it; what is under way may have to go once more
     ended = outbox.c.status.not_in(("queued", "sending", "held", "riding"))
     conn.execute(
         update(outbox).where(outbox.c.learner_id == learner_id, ended).values(payload="{}")
     )
+
+
+def _journal(learner_id: int) -> Any:
+    """What the journal keeps of chats that were put together with this learner's."""
+    person = select(learners.c.person_id).where(learners.c.id == learner_id).scalar_subquery()
+    return select(links.c.id, links.c.data).where(links.c.person_id == person)
+
+
+def _scrubbed_states(data: dict[str, Any], message: str) -> dict[str, Any]:
+    """The data of a link with its states, which are JSON themselves, scrubbed."""
+    states = {name: data[name] for name in ("state", "before") if data.get(name)}
+    clean = {name: encode(scrubbed(decode(state), message)) for name, state in states.items()}
+    return data | {name: state.decode() for name, state in clean.items()}
 
 
 def scrubbed(value: Any, message: str) -> Any:
@@ -98,6 +117,8 @@ def erase(conn: Connection, learner_id: int) -> None:
     keeps only those that a row knows."""
     ours = select(addresses.c.address).where(addresses.c.learner_id == learner_id)
     conn.execute(delete(parked).where(parked.c.address.in_(ours)))
+    kept = _journal(learner_id).with_only_columns(links.c.id)
+    conn.execute(update(links).where(links.c.id.in_(kept)).values(data="{}"))
     for table in _THEIRS:
         conn.execute(delete(table).where(table.c.learner_id == learner_id))
     conn.execute(delete(learners).where(learners.c.id == learner_id))
