@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from msgspec import to_builtins
 
+from bot import linking
 from bot.desk import Desk
 from flows.types import Pressed, Said, Started
 from storage import outbox, parked, roster
@@ -125,6 +126,11 @@ class Control:
 
     async def do_campaign(self, do: str, args: dict[str, Any]) -> Any:
         return await Desk(self._app).ask(do, args)
+
+    # --- codes and links -----------------------------------------------------------------
+
+    async def do_claims(self, do: str, args: dict[str, Any]) -> Any:
+        return await linking.ask(self._app, do, args)
 
 
 class Remote:

@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Select, select, tuple_, update
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, tuple_, update
 
 from flows.calendar import local
 from storage import audit
+from storage.links import Refused
 from storage.looks import code_hash, grouped, new_code
 from storage.many import insert_many
 from storage.models import claim_codes, learners, persons, units
@@ -44,6 +46,25 @@ class Place(Struct, frozen=True):
 
     path: str = ""
     id: int = 0
+
+
+def meant(conn: Connection, whom: Whom) -> Whom:
+    """The same with the unit's whole path: a name that only one unit has is enough."""
+    if not whom.unit:
+        return whom
+    named = or_(units.c.path == whom.unit, units.c.name == whom.unit)
+    found = list(conn.execute(select(units.c.path).where(named).limit(3)).scalars())
+    if whom.unit not in found and len(found) != 1:
+        many = f"several units are called {whom.unit!r}: write the path, with ' / ' between"
+        raise Refused(many if found else f"no unit is called {whom.unit!r}")
+    return replace(whom, unit=whom.unit if whom.unit in found else found[0])
+
+
+def count(conn: Connection, scope: Scope, whom: Whom, now: datetime) -> int:
+    """How many would get codes."""
+    wanted = _wanted(scope, whom, now, Place()).order_by(None).subquery()
+    many: int = conn.execute(select(func.count()).select_from(wanted)).scalar_one()
+    return many
 
 
 def issue(
