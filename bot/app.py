@@ -42,6 +42,8 @@ from flows.calendar import ends, ends_soon, keep_time_of, local
 from flows.types import Picture, Reply
 from storage import ledger, outbox
 from storage.database import Database
+from storage.merges import Done
+from storage.requests import Pack
 from storage.wire import Row
 
 T = TypeVar("T")
@@ -150,6 +152,13 @@ class App:
         self.chats.wake(rows)
         if self.works:
             self.sender.queued(rows)
+
+    async def carry_out(self, do: Callable[[Connection, datetime, Pack], Done]) -> bool:
+        """Change learners by a job that leaves messages to send; False when somebody talks to one
+        of them at this very moment, so that nothing was done."""
+        done = await self.dispatcher.run(lambda conn, now: do(conn, now, pack))
+        self._queued(list(done.rows))
+        return not done.waits
 
     # --- life ----------------------------------------------------------------------------
 

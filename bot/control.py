@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from msgspec import to_builtins
 
-from bot import clerk
+from bot import clerk, linking
 from bot.desk import Desk
 from bot.office import Office
 from bot.officer import Officer
@@ -143,6 +143,11 @@ class Control:
 
     async def do_office(self, do: str, args: dict[str, Any]) -> Any:
         return await Office(self._app).ask(do, args)
+
+    # --- codes and links -----------------------------------------------------------------
+
+    async def do_claims(self, do: str, args: dict[str, Any]) -> Any:
+        return await linking.ask(self._app, do, args)
 
 
 class Remote:

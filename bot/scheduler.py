@@ -14,9 +14,10 @@ from sqlalchemy import Connection, delete, update
 
 from bot import metrics
 from bot.dispatch import Unavailable
-from storage import campaigns, leases, profiles, publications, repeats, timers
+from storage import campaigns, leases, merges, profiles, publications, repeats, timers
 from storage.gathered import insert_new
 from storage.models import heartbeats
+from storage.wire import Incoming
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -89,11 +90,20 @@ class Scheduler:
     async def tick(self) -> None:
         app = self._app
         due = await app.read(lambda conn: timers.due(conn, app.clock()))
-        await app.dispatcher.submit(due)
+        await app.dispatcher.submit([each for each in due if not merges.is_merge(each)])
+        for each in filter(merges.is_merge, due):
+            await self.merge(each)
         await app.sender.sweep()
         await app.spool.drain(app.edge.take_line)
         self._ticked = time.monotonic()
         metrics.TICK.set_to_current_time()
+
+    async def merge(self, due: Incoming) -> None:
+        """Put two learners together; if one of them is busy just now, the next tick does it."""
+        content = self._app.content
+        await self._app.carry_out(
+            lambda conn, now, pack: merges.merge(conn, due, now, content, pack)
+        )
 
     async def fire(self) -> None:
         """Begin the campaigns that are due, and write their rows: a chunk at a time, so that

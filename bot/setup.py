@@ -57,3 +57,20 @@ async def _telegram(settings: Settings, content: Content, out: Console) -> None:
         out.print(f"Telegram: bot {await sender.bot_id()}, commands set in Thai and English")
     finally:
         await sender.close()
+
+
+async def name_of(settings: Settings, channel: str) -> str:
+    """What our bot is called on a platform: LINE's basic id with its @, Telegram's user name."""
+    sender: LineSender | TelegramSender
+    if channel == "line":
+        sender = LineSender(settings.line_token, clock=_now, base=settings.line_base)
+    else:
+        base = settings.telegram_base
+        sender = TelegramSender(settings.telegram_token, clock=_now, draw=draw, base=base)
+    await sender.start()
+    try:
+        return await sender.name()
+    except SendError as error:
+        raise ConfigError(f"the platform refused: {error}") from error
+    finally:
+        await sender.close()

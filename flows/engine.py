@@ -83,6 +83,7 @@ FLOWS: Registry = {
 }
 FOUND: dict[str, Callable[[State, Found, datetime, Content], Turn]] = {
     "claim": claim.found,
+    "linked": claim.linked,
     "use": apply.found,
     "certificate": finish.found,
     "my_data": mydata.found,
@@ -132,8 +133,11 @@ def handle(state: State, event: AnyEvent, now: datetime, content: Content) -> Tu
 
 def _hear(state: State, event: AnyEvent, before: State, now: datetime, content: Content) -> Turn:
     """What somebody said, pressed or sent."""
+    code = claim.code_in(event)
     if before.heard_at is None:  # whatever it was: the notice comes first
-        return Turn(state)
+        return Turn(claim.keep(state, code) if code else state)
+    if code:
+        return claim.entered(state, code)
     silent = before.welcomed and not before.stopped and now - before.heard_at >= SILENCE
     word = _word(event, content)
     if silent and word == "start":

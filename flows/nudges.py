@@ -48,6 +48,8 @@ def fired(state: State, event: Fired, now: datetime, content: Content) -> Turn:
             return Turn(state, (_wish(state, event, content),))
         case "asked_hr":
             return Turn(state, (_unasked(state, content, "hr_question", event),))
+        case "relinked":
+            return Turn(state, (_relinked(state, event, content),))
         case _:
             raise ValueError(f"no such timer: {event.kind}")
 
@@ -66,6 +68,18 @@ def _wish(state: State, event: Fired, content: Content) -> Reply:
     what = say(state, content, "wish_" + event.data["kind"])
     told = tell(state, content, "wish_told", what=what, date=long_date(due, state.lang))
     return replace(told, notify=True)
+
+
+def _relinked(state: State, event: Fired, content: Content) -> Reply:
+    """Tell an HR officer that somebody's chat was replaced by another."""
+    at = local(datetime.fromisoformat(event.data["at"]), state.zone)
+    slots = {
+        **event.data,
+        "channel": say(state, content, "channel_" + event.data["channel"]),
+        "date": long_date(at.date(), state.lang),
+        "time": f"{at:%H:%M}",
+    }
+    return replace(tell(state, content, "hr_relinked", **slots), notify=True)
 
 
 def _unasked(state: State, content: Content, key: str, event: Fired) -> Reply:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from content.schema import Consent, Content
 from flows.speech import choices, say, tell
-from flows.types import Answer, Ask, Chose, Flow, Record, Reply, State, Turn
+from flows.types import Answer, Ask, Chose, Flow, Look, Record, Reply, State, Turn
 
 
 def begin(state: State, now: datetime, content: Content) -> Turn:
@@ -72,6 +72,9 @@ def _onward(
     if _consent(state, content):
         # each extra is a question of its own
         return Turn(state.move("consent", asked=len(state.consents)), replies, facts)
+    if state.person is None and (code := state.floor.note.get("code")):
+        look = Look("claim", {"code": code})
+        return Turn(_welcomed(state).at("claim", "code"), replies, (*facts, look))
     if state.person is None:
         return Turn(state.move("who"), replies, facts)
     hello = tell(state, content, "claimed", name=state.person.name, unit=state.person.unit)

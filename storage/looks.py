@@ -11,9 +11,9 @@ from msgspec.json import decode, encode
 from sqlalchemy import Connection, func, insert, select, update
 
 from content.schema import Content
-from flows.calendar import next_permitted
+from flows.calendar import local, next_permitted
 from flows.types import Json
-from storage import rights
+from storage import audit, rights
 from storage.models import (
     certificates,
     claim_codes,
@@ -21,6 +21,7 @@ from storage.models import (
     evidence,
     facts,
     learners,
+    links,
     outbox,
     persons,
     photos,
@@ -33,33 +34,64 @@ ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 CODE_LENGTH = 13
 """13 letters of 32 are 65 bits."""
 TRIES, TRIES_IN = 5, timedelta(hours=1)
+MERGE = "merge"
+"""The kind of the timer by which two learners become one."""
 
 
 def claim(
     conn: Connection, learner_id: int, args: dict[str, Json], now: datetime, content: Content
 ) -> dict[str, Json]:
-    """Link the learner to the person whose code this is: single use, 24 h, 5 tries an hour."""
-    since = select(func.count()).where(
-        claim_tries.c.learner_id == learner_id, claim_tries.c.at > now - TRIES_IN
-    )
-    if conn.execute(since).scalar_one() >= TRIES:
-        return {"problem": "too_many"}
+    """Link the learner to the person whose code this is: single use, 24 h, 5 tries an hour for
+    each chat and for each person. A person who chats elsewhere already keeps that learner: the
+    two are put together by a timer (storage/merges.py), so that no turn ever locks two.
+
+    Claims are made one by one: of two chats with one code, the second finds it used.
+    """
+    audit.hold(conn)
+    me = conn.execute(select(learners).where(learners.c.id == learner_id)).one()
     row = conn.execute(
-        select(claim_codes)
-        .where(claim_codes.c.code_hash == code_hash(args["code"]))
-        .with_for_update()
+        select(claim_codes).where(claim_codes.c.code_hash == code_hash(args["code"]))
     ).first()
+    person_id = row.person_id if row else None
+    if me.person_id is not None:  # whether the code is any good is none of their business
+        return {"problem": "already" if person_id == me.person_id else "other"}
+    if _merging(conn, learner_id):
+        return {"linking": True}
+    if _tried_often(conn, learner_id, person_id, now):
+        return {"problem": "too_many"}
     problem = _claim_problem(conn, row, now)
     if problem or row is None:
-        conn.execute(insert(claim_tries).values(learner_id=learner_id, at=now))
+        tried = {"learner_id": learner_id, "at": now, "person_id": person_id}
+        conn.execute(insert(claim_tries).values(tried))
         return {"problem": problem}
-    conn.execute(
-        update(claim_codes).where(claim_codes.c.code_hash == row.code_hash).values(used_at=now)
-    )
-    conn.execute(
-        update(learners).where(learners.c.id == learner_id).values(person_id=row.person_id)
-    )
+    used = update(claim_codes).where(claim_codes.c.code_hash == row.code_hash)
+    conn.execute(used.values(used_at=now))
+    known = select(learners.c.id).where(learners.c.person_id == person_id)
+    if conn.execute(known).first():
+        wake(conn, learner_id, MERGE, MERGE, now, {"person": person_id})
+        return {"linking": True}
+    note_link(conn, row.person_id, learner_id, "linked", me.channel, now)
+    mine = update(learners).where(learners.c.id == learner_id)
+    conn.execute(mine.values(person_id=person_id))
     return {"person": person(conn, row.person_id)}
+
+
+def _merging(conn: Connection, learner_id: int) -> bool:
+    waits = select(timers.c.id).where(timers.c.learner_id == learner_id, timers.c.kind == MERGE)
+    return conn.execute(waits).first() is not None
+
+
+def _tried_often(conn: Connection, learner_id: int, person_id: int | None, now: datetime) -> bool:
+    """Whether this chat has been wrong too often, or dead codes of this person were tried so."""
+    for column, value in (("learner_id", learner_id), ("person_id", person_id)):
+        if value is None:
+            continue
+        since = select(func.count()).where(
+            claim_tries.c[column] == value, claim_tries.c.at > now - TRIES_IN
+        )
+        if conn.execute(since).scalar_one() >= TRIES:
+            return True
+    return False
 
 
 def _claim_problem(conn: Connection, row: Any, now: datetime) -> str:
@@ -67,10 +99,32 @@ def _claim_problem(conn: Connection, row: Any, now: datetime) -> str:
         return "unknown"
     if row.used_at is not None:
         return "used"
+    if row.void:
+        return "void"
     if row.expires_at <= now:
         return "expired"
-    taken = select(learners.c.id).where(learners.c.person_id == row.person_id)
-    return "taken" if conn.execute(taken).first() else ""
+    left = select(persons.c.left_on).where(persons.c.id == row.person_id)
+    left_on = conn.execute(left).scalar_one()
+    return "void" if 0 < left_on <= local(now).toordinal() else ""
+
+
+def note_link(
+    conn: Connection,
+    person_id: int,
+    learner_id: int,
+    what: str,
+    channel: str,
+    now: datetime,
+    by: int | None = None,
+    **data: Any,
+) -> int:
+    """Write down that a chat was linked, put together with another, or parted; `data` is what it
+    takes to undo it. The audit trail hears of it, too."""
+    row = {"at": now, "person_id": person_id, "learner_id": learner_id, "what": what}
+    row |= {"channel": channel, "by_id": by, "data": encode(data).decode()}
+    made: int = conn.execute(insert(links).values(row).returning(links.c.id)).scalar_one()
+    audit.note(conn, by, f"chat_{what}", f"person:{person_id}", now, link=made, channel=channel)
+    return made
 
 
 def code_hash(typed: str) -> str:

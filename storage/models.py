@@ -159,8 +159,11 @@ claim_tries = Table(
     Column("id", Key, primary_key=True),
     Column("learner_id", ForeignKey("learners.id"), nullable=False),
     Column("at", Moment, nullable=False),
+    Column("person_id", ForeignKey("persons.id")),
     Index("ix_claim_tries_learner_id_at", "learner_id", "at"),
+    Index("ix_claim_tries_person_id_at", "person_id", "at"),
 )
+"""Codes that were refused: by the chat that tried, and by the person whose dead code it was."""
 
 # --- learners ------------------------------------------------------------------------
 

@@ -79,11 +79,29 @@ def forget(conn: Connection, learner_id: int, message: str, now: datetime) -> No
     )
     words = wishes.c.detail.contains(message, autoescape=True)
     conn.execute(update(wishes).where(wishes.c.learner_id == learner_id, words).values(detail=""))
+    for link in conn.execute(
+        _journal([learner_id]).where(links.c.data.contains(message, autoescape=True))
+    ).all():
+        blank = encode(_scrubbed_states(decode(link.data), message)).decode()
+        conn.execute(update(links).where(links.c.id == link.id).values(data=blank))
     # a summary that was sent may have quoted it; what is under way may have to go once more
     ended = outbox.c.status.not_in(("queued", "sending", "held", "riding"))
     conn.execute(
         update(outbox).where(outbox.c.learner_id == learner_id, ended).values(payload="{}")
     )
+
+
+def _journal(ids: Sequence[int]) -> Select[int, str]:
+    """What the journal keeps of chats that were put together with these learners'."""
+    theirs = select(learners.c.person_id).where(learners.c.id.in_(ids))
+    return select(links.c.id, links.c.data).where(links.c.person_id.in_(theirs))
+
+
+def _scrubbed_states(data: dict[str, Any], message: str) -> dict[str, Any]:
+    """The data of a link with its states, which are JSON themselves, scrubbed."""
+    states = {name: data[name] for name in ("state", "before") if data.get(name)}
+    clean = {name: encode(scrubbed(decode(state), message)) for name, state in states.items()}
+    return data | {name: state.decode() for name, state in clean.items()}
 
 
 def scrubbed(value: Any, message: str) -> Any:
@@ -143,6 +161,8 @@ def erase(conn: Connection, ids: Sequence[int], *, told: bool = True) -> list[st
     theirs = select(learners.c.person_id).where(learners.c.id.in_(ids))
     publications.unname(conn, list(conn.execute(theirs).scalars()))
     close_wishes(conn, ids)
+    kept = _journal(ids).with_only_columns(links.c.id)
+    conn.execute(update(links).where(links.c.id.in_(kept)).values(data="{}"))
     for table in _THEIRS:
         conn.execute(delete(table).where(table.c.learner_id.in_(ids)))
     conn.execute(delete(learners).where(learners.c.id.in_(ids)))

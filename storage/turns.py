@@ -279,7 +279,8 @@ def _do(
             work.timers[who.id, kind, key] = {**row, "data": encode(data).decode()}
         case CancelTimers(kind):
             _drop_timers(work, who.id, kind)
-            of_kind = [timers.c.kind == kind] if kind else []
+            # a chat that was just linked is put together with the other one all the same
+            of_kind = [timers.c.kind == kind if kind else timers.c.kind != looks.MERGE]
             conn.execute(delete(timers).where(timers.c.learner_id == who.id, *of_kind))
             if not kind:
                 privacy.cancel_unasked(conn, who.id, now)

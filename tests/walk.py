@@ -67,6 +67,7 @@ NUDGES = (
     Fired("nudge", "nudge"),
     Fired("nudge", "nudge", {"slot": "once"}),
 )
+RELINKED = {"who": "สมชาย", "unit": "กองกลาง", "channel": "line", "link": 12}
 TIMERS = (
     Fired("confirm_use", "5", CONFIRM),
     Fired("use_confirmed", "5", {"where": "รายงาน"}),
@@ -74,14 +75,17 @@ TIMERS = (
     Fired("cheer", "7:739573"),
     Fired("wish", "w", {"kind": "access", "due": "2026-12-20T02:00:00+00:00"}),
     Fired("asked_hr", "a", {"who": "สมชาย", "question": "ลาอย่างไร", "at": "home"}),
+    Fired("relinked", "b", {**RELINKED, "at": "2026-11-20T02:00:00+00:00"}),
 )
+PROBLEMS = ("unknown", "expired", "used", "void", "too_many", "already", "other")
 SOMEBODY = {"id": 11, "name": "สมชาย ใจดี", "unit": "กองกลาง", "manager": True}
 ANSWERS: dict[str, tuple[dict[str, Json], ...]] = {
     "claim": (
         {"person": {**SOMEBODY, "title": "นิติกรชำนาญการ", "position_type": "วิชาการ"}},
         {"person": {**SOMEBODY, "title": "", "position_type": "อำนวยการ", "manager": False}},
         {"person": {**SOMEBODY, "title": "ครู", "position_type": ""}},
-        *({"problem": p} for p in ("unknown", "expired", "used", "taken", "too_many")),
+        {"linking": True},
+        *({"problem": p} for p in PROBLEMS),
     ),
     "use": ({"use": 5, "asked": True}, {"use": 6, "asked": False}),
     "team": (
@@ -250,6 +254,10 @@ def events(state: State, content: Content) -> Iterator[tuple[AnyEvent, datetime]
             yield Said("พุธ 10:30 น. https://example.go.th/x", "m1", soon), soon
             yield Said("ABCD-EFGH-JKLM-N", "m2", soon), soon
     yield Started(), soon
+    yield Started("ABCD-EFGH-JKLM-N"), soon
+    if state.person:
+        for how in ("merged", "relinked"):
+            yield Found("linked", {"person": SOMEBODY, "how": how}), soon
     for number, (word, ways) in enumerate(content.words.reserved.items(), state.stamp):
         # each word everywhere, here by typing it and there by its button
         yield (Said(ways[0], "m3", soon) if number % 2 else Pressed("*", word)), soon

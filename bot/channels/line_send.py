@@ -138,6 +138,10 @@ class LineSender:
         """Our own user id: a webhook's `destination` must be it."""
         return str((await self._ask(self._line.bot_info())).user_id)
 
+    async def name(self) -> str:
+        """Our basic id, by which people find us; it begins with an @."""
+        return str((await self._ask(self._line.bot_info())).basic_id)
+
     async def set_menu(
         self, menu: Menu, lang: Lang, image_png: bytes, areas: Sequence[Bounds]
     ) -> str:

@@ -169,6 +169,10 @@ class TelegramSender:
         """Our own id; asking for it also shows that the token is good."""
         return str((await self._ask(self._bot.get_me())).id)
 
+    async def name(self) -> str:
+        """Our user name, by which people find us."""
+        return str((await self._ask(self._bot.get_me())).username)
+
     async def set_commands(self, menu: Menu) -> None:
         """The command list in both languages; the first is for everybody else too."""
         for lang, code in [(LANGS[0], None), *((lang, lang) for lang in LANGS)]:

@@ -118,6 +118,8 @@ class Say(Struct):
     text: str | None = None
     press: Press | None = None
     start: bool = False
+    code: Annotated[str, Meta(max_length=64)] = ""
+    """What a QR brought along; only with `start`."""
 
 
 class Become(Struct):
@@ -370,7 +372,7 @@ def is_picture(data: bytes) -> bool:
 def event_of(said: Say) -> AnyEvent:
     match said:
         case Say(start=True, text=None, press=None):
-            return Started()
+            return Started(storable(said.code))
         case Say(start=False, text=None, press=Press(stamp, choice)):
             return Pressed(storable(stamp), storable(choice))
         case Say(start=False, text=str(text), press=None):

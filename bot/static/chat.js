@@ -241,8 +241,8 @@ async function attempt(entry, byKey) {
 }
 
 function send(entry) {
-  const { id, text, press, start, thumb } = entry;
-  const what = start ? { start } : press ? { press } : { text };
+  const { id, text, press, start, code, thumb } = entry;
+  const what = start ? { start, code } : press ? { press } : { text };
   if (!thumb) return post("/chat/say", { id, after: newest, ...what });
   const body = new FormData();
   for (const [name, value] of Object.entries({ id, after: newest, photo: files.get(entry) })) body.append(name, value);
@@ -331,6 +331,7 @@ function listen() {
   $("viewer").addEventListener("click", ({ target }) => target === $("viewer") && $("viewer").close());
   $("open-about")?.addEventListener("click", () => showAbout(true));
   $("close-about").addEventListener("click", () => showAbout(false));
+  addEventListener("hashchange", () => location.hash.startsWith("#code=") && start());
   addEventListener("keydown", ({ key }) => key === "Escape" && $("phone").inert && showAbout(false));
   matchMedia("(min-width: 900px)").addEventListener("change", () => $("phone").inert && showAbout(false));
 }
@@ -376,6 +377,17 @@ function remember(messages) {
   down(null, "instant");
 }
 
+/* Give the code that a QR brought behind the #, once, and take it out of the address. */
+function brought() {
+  const code = new URLSearchParams(location.hash.slice(1)).get("code") || "";
+  if (code) history.replaceState(null, "", location.pathname);
+  return code;
+}
+
+function start() {
+  deliver({ id: uuid(), start: true, code: brought() });
+}
+
 async function begin() {
   $("log").replaceChildren();
   last = {};
@@ -383,7 +395,7 @@ async function begin() {
     const { messages } = await ask("/chat/messages?after=0");
     overhear(messages);
     remember(messages);
-    if (!messages.length) deliver({ id: uuid(), start: true });
+    if (location.hash.startsWith("#code=") || !messages.length) start();
   } catch (wrong) {
     return complain({ wrong: wrong === "failed" ? "failed_load" : wrong }, begin);
   }

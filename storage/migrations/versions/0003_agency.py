@@ -405,6 +405,17 @@ def upgrade() -> None:
             batch_op.f("fk_claim_codes_by_id"), "persons", ["by_id"], ["id"]
         )
 
+    with op.batch_alter_table("claim_tries", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column(
+                "person_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+            )
+        )
+        batch_op.create_foreign_key(
+            batch_op.f("fk_claim_tries_person_id"), "persons", ["person_id"], ["id"]
+        )
+        batch_op.create_index("ix_claim_tries_person_id_at", ["person_id", "at"], unique=False)
+
     op.add_column("persons", sa.Column("level", sa.Text(), server_default="", nullable=False))
     op.add_column(
         "persons", sa.Column("kind", sa.String(length=32), server_default="", nullable=False)
@@ -575,6 +586,11 @@ def downgrade() -> None:
     )
     for column in ("level", "kind", "started_on", "left_on"):
         op.drop_column("persons", column)
+
+    with op.batch_alter_table("claim_tries", schema=None) as batch_op:
+        batch_op.drop_index("ix_claim_tries_person_id_at")
+        batch_op.drop_constraint(batch_op.f("fk_claim_tries_person_id"), type_="foreignkey")
+        batch_op.drop_column("person_id")
 
     with op.batch_alter_table("claim_codes", schema=None) as batch_op:
         batch_op.drop_constraint(batch_op.f("fk_claim_codes_by_id"), type_="foreignkey")
