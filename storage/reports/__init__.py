@@ -4,10 +4,12 @@ from collections.abc import Callable
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import asdict
 from sqlalchemy import Connection
 
 from content.schema import Content
 from flows.reports import Ask, Report
+from storage import audit
 from storage.reports.activity import activity
 from storage.reports.behind import behind
 from storage.reports.campaigns import campaigns
@@ -19,7 +21,7 @@ from storage.reports.quality import quality
 from storage.reports.skills import skills
 from storage.scope import Power, Scope
 
-__all__ = ["REPORTS", "Ask", "Report", "Wrong", "report"]
+__all__ = ["REPORTS", "Ask", "Report", "Wrong", "asked", "report"]
 
 
 class Entry(Struct, frozen=True):
@@ -54,6 +56,12 @@ def report(
     view = View(inside(scope), ask, now, content)
     check(conn, view, entry.power, entry.takes)
     return entry.make(conn, view)
+
+
+def asked(conn: Connection, name: str, scope: Scope, ask: Ask, now: datetime, how: str) -> None:
+    """Write down who asks for a report, with which filters, and how they get it: before they do."""
+    filters = {key: value for key, value in asdict(ask).items() if value}
+    audit.note(conn, scope.viewer, "report", f"report:{name}", now, how=how, filters=filters)
 
 
 def inside(scope: Scope) -> Scope:
