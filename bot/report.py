@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy import Connection, select
 
 from bot.app import var_folder
@@ -36,6 +37,8 @@ out = Console(highlight=False, soft_wrap=True)
 FORMATS: dict[str, Writer] = {"csv": csv.write, "xlsx": xlsx.write, "json": json.write}
 ERA = 2400
 """Years above it are of the Buddhist era."""
+WIDE = 2000
+"""Room for every column of a table; a narrow screen folds its lines."""
 
 
 class Wanted(Struct, frozen=True):
@@ -207,20 +210,14 @@ async def _noted(settings: Settings, given: dict[str, Any], ask: Ask, scope: Sco
 def _show(made: Report, mark: Mark, lang: Lang, content: Content) -> None:
     for line in head(made, mark, lang, content):
         out.print(line, markup=False)
-    table = Table(*headers(made, lang, content), box=None)
+    table = Table(box=None)
+    for name in headers(made, lang, content):
+        table.add_column(name, no_wrap=True)
     for row in made.rows:
         cells = zip(made.columns, row, strict=True)
-        table.add_row(
-            *(_plain(words.cell(column, value, lang, content)) for column, value in cells)
-        )
-    out.print(table)
-
-
-def _plain(text: str) -> Any:
-    """Words of people are no markup of the screen's."""
-    from rich.text import Text
-
-    return Text(text)
+        said = (words.cell(column, value, lang, content) for column, value in cells)
+        table.add_row(*(Text(" ".join(each.split()) or "–") for each in said))
+    out.print(table, width=WIDE, crop=False)
 
 
 def _write(made: Report, path: Path, mark: Mark, wanted: Wanted, content: Content) -> None:

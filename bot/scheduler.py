@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, delete, update
 
 from bot import metrics
 from bot.dispatch import Unavailable
-from storage import campaigns, profiles, timers
+from storage import campaigns, itemstats, profiles, timers, weeks
 from storage.gathered import insert_new
 from storage.models import heartbeats
 
@@ -48,6 +49,7 @@ class Scheduler:
         every(self._count, "interval", seconds=1, misfire_grace_time=None)
         every(self._safely, "interval", [self.fire], seconds=1, misfire_grace_time=None)
         every(self._safely, "interval", [self.tidy], seconds=60, misfire_grace_time=None)
+        every(self._safely, "interval", [self.count], seconds=60, misfire_grace_time=None)
         every(self._safely, "date", [self.complete], misfire_grace_time=None)
         every(self._app.warn, "interval", hours=24, misfire_grace_time=None)
         self._ticker.start()
@@ -100,6 +102,17 @@ class Scheduler:
         while await run(lambda conn, now: profiles.fill(conn, content)):
             pass
 
+    async def count(self) -> None:
+        """Take up what reports read often: weeks that are over, answers to questions. A week is
+        counted beside the writer; answers some at a time, so that turns come between."""
+        read, run = self._app.read, self._app.dispatcher.run
+        now = self._app.clock()
+        while (first := await read(lambda conn: weeks.uncounted(conn, now))) is not None:
+            rows = await read(partial(weeks.count, first=first))
+            await run(partial(_keep, first, rows))
+        while await run(itemstats.step):
+            pass
+
     async def tidy(self) -> None:
         """End what is over, and leave a sign of life for other processes."""
         await self._app.sender.tidy()
@@ -109,3 +122,7 @@ class Scheduler:
         conn.execute(insert_new(conn, heartbeats).values(name=self._name, at=now))
         conn.execute(update(heartbeats).where(heartbeats.c.name == self._name).values(at=now))
         conn.execute(delete(heartbeats).where(heartbeats.c.at < now - REMEMBERED))
+
+
+def _keep(first: int, rows: weeks.Rows, conn: Connection, now: datetime) -> None:
+    weeks.keep(conn, first, rows)

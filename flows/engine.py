@@ -83,6 +83,7 @@ FOUND: dict[str, Callable[[State, Found, datetime, Content], Turn]] = {
     "certificate": finish.found,
     "my_data": mydata.found,
     "confirm_use": nudges.found,
+    "report": reserved.reported,
 }
 """Who hears what a `Look` brought."""
 HOPS = 8

@@ -17,6 +17,7 @@ from sqlalchemy import (
     cast,
     func,
     select,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -86,8 +87,14 @@ class Sums(Struct, omit_defaults=True):
         return float(SECONDS[-1]) if timed else None
 
 
+LOCK = 7_205_003
+"""Number of the advisory lock under which PostgreSQL takes up facts: nobody counts one twice."""
+
+
 def step(conn: Connection, now: datetime, chunk: int = CHUNK) -> int:
     """Take up the next facts; how many there were to look at. One that fails changes nothing."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     after = conn.execute(select(item_stats.c.until).where(item_stats.c.question == CURSOR)).scalar()
     last = _last(conn, after or 0, now, chunk)
     if last is None:

@@ -12,7 +12,9 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from content.schema import Content
 from flows.calendar import next_permitted
+from flows.reports import Ask, text
 from flows.types import Json
+from storage import reports
 from storage.models import (
     certificates,
     claim_codes,
@@ -26,6 +28,7 @@ from storage.models import (
     timers,
     units,
 )
+from storage.scope import Denied, scope_of
 
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """Letters of codes that people type: none that looks like another."""
@@ -255,6 +258,20 @@ def my_data(
     return {"facts": count(facts), "messages": count(outbox), "photos": count(photos)}
 
 
+def report(
+    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime, content: Content
+) -> dict[str, Json]:
+    """A report in words, for an officer who has the right; nothing for anybody else."""
+    who = select(learners.c.person_id).where(learners.c.id == learner_id)
+    scope = scope_of(conn, conn.execute(who).scalar(), now)
+    try:
+        made = reports.report(conn, args["name"], scope, Ask(), now, content)
+    except Denied:
+        return {}
+    reports.asked(conn, args["name"], scope, Ask(), now, "chat")
+    return {"text": text(made, args["lang"], content)}
+
+
 Looking = Callable[[Connection, int, dict[str, Json], datetime, Content], dict[str, Json]]
 LOOKS: dict[str, Looking] = {
     "claim": claim,
@@ -262,4 +279,5 @@ LOOKS: dict[str, Looking] = {
     "confirm_use": confirm_use,
     "certificate": certificate,
     "my_data": my_data,
+    "report": report,
 }

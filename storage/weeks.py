@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, delete, func, literal, select, union_all
+from sqlalchemy import Connection, Integer, Select, delete, func, literal, select, text, union_all
 
 from flows.calendar import local, midnight
 from storage.many import insert_many
@@ -17,6 +17,8 @@ MARK = {"unit_id": 0, "kind": "", "learners": 0, "times": 0}
 """Says that a week has been counted, even if nothing happened in it."""
 SETTLED = timedelta(hours=1)
 """So long after its end nothing that is under way can belong to a week any more."""
+LOCK = 7_205_004
+"""Number of the advisory lock under which PostgreSQL keeps a week."""
 Rows = Sequence[Any]
 
 
@@ -51,9 +53,8 @@ def count(conn: Connection, first: int, *where: Any) -> Rows:
 
 def counted(first: int, *where: Any) -> Any:
     """The rows of one week: (monday, unit_id, kind, learners, times)."""
-    unit = func.coalesce(profiles.c.unit_id, 0)
-    by_kind = _of(first, facts.c.kind, *where).group_by(unit, facts.c.kind)
-    whatever = _of(first, literal(ANY), *where).group_by(unit)
+    by_kind = _of(first, facts.c.kind, *where).group_by(profiles.c.unit_id, facts.c.kind)
+    whatever = _of(first, literal(ANY), *where).group_by(profiles.c.unit_id)
     return union_all(by_kind, whatever)
 
 
@@ -75,6 +76,8 @@ def _of(first: int, kind: Any, *where: Any) -> Select[Any]:
 
 def keep(conn: Connection, first: int, rows: Rows) -> None:
     """Keep the figures of a week; once more changes nothing."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     conn.execute(delete(weeks).where(weeks.c.monday == first))
     names = ("monday", "unit_id", "kind", "learners", "times")
     made = [dict(zip(names, row, strict=True)) for row in rows]

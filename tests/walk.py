@@ -68,6 +68,7 @@ ANSWERS: dict[str, tuple[dict[str, Json], ...]] = {
     ),
     "use": ({"use": 5, "asked": True}, {"use": 6, "asked": False}),
     "my_data": ({"facts": 12, "messages": 34, "photos": 1},),
+    "report": ({"text": "ความก้าวหน้า 12 คน"}, {}),
     "confirm_use": tuple(
         {"result": result} for result in ("confirmed", "declined", "already", "not_yours")
     ),

@@ -67,7 +67,7 @@ def _query(view: View) -> Any:
 
 
 def _read(conn: Connection, query: Any, view: View) -> Iterator[Row]:
-    for row in conn.execution_options(yield_per=MANY).execute(query):
+    for row in conn.execute(query.execution_options(yield_per=MANY)):
         if row.learner_id is None:
             yield (row.path, row.name, "", "not_joined", "", None, None, "not_joined",
                    "help_not_joined")  # fmt: skip

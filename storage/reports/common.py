@@ -132,7 +132,7 @@ def headcount(conn: Connection, view: View, power: Power = "figures") -> int:
 
 def paths(conn: Connection) -> dict[int, str]:
     """The path of every unit."""
-    return dict(conn.execute(select(units.c.id, units.c.path)).tuples().all())
+    return {row.id: row.path for row in conn.execute(select(units.c.id, units.c.path))}
 
 
 def moments(view: View, column: ColumnElement[Any]) -> ColumnElement[bool]:

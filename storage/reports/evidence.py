@@ -41,7 +41,7 @@ MANY = 500
 
 def evidence(conn: Connection, view: View) -> Report:
     """Units with their uses at work; a share is of the people on the unit's roster."""
-    staff = dict(conn.execute(_staff(view)).tuples().all())
+    staff = {row.unit_id: row.many for row in conn.execute(_staff(view))}
     found = {row.unit_id: row for row in conn.execute(_counts(view))}
     known = common.paths(conn)
     rows: list[Row] = [
@@ -54,7 +54,7 @@ def evidence(conn: Connection, view: View) -> Report:
 
 def _staff(view: View) -> Any:
     here = persons.c.unit_id
-    return select(here, func.count()).where(common.staff(view)).group_by(here)
+    return select(here, func.count().label("many")).where(common.staff(view)).group_by(here)
 
 
 def _counts(view: View) -> Any:
@@ -107,7 +107,7 @@ def uses(conn: Connection, view: View) -> Report:
 
 
 def _texts(conn: Connection, query: Any) -> Iterator[Row]:
-    for row in conn.execution_options(yield_per=MANY).execute(query):
+    for row in conn.execute(query.execution_options(yield_per=MANY)):
         said = decode(row.data)
         texts = (said.get(key, {}).get("text", "") for key in ("where", "whom", "changed"))
         sharing = "may_share" if row.shared else "not_shared"
