@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from msgspec import to_builtins
+from msgspec import convert, to_builtins
 
 from bot import clerk, linking
 from bot.desk import Desk
 from bot.office import Office
 from bot.officer import Officer
+from flows.reports import Ask
 from flows.types import Pressed, Said, Started
-from storage import outbox, parked, roster
+from storage import outbox, parked, reports, roster
 from storage.database import ConfigError
+from storage.scope import Scope
 from storage.wire import Incoming
 
 if TYPE_CHECKING:
@@ -148,6 +150,17 @@ class Control:
 
     async def do_claims(self, do: str, args: dict[str, Any]) -> Any:
         return await linking.ask(self._app, do, args)
+
+    # --- reports -------------------------------------------------------------------------
+
+    async def do_report_asked(
+        self, name: str, by: int | None, ask: dict[str, Any], how: str
+    ) -> None:
+        """A command reads a report by itself; this process writes down that it was asked for."""
+        wanted, who = convert(ask, Ask), Scope(by)
+        await self._app.dispatcher.run(
+            lambda conn, now: reports.asked(conn, name, who, wanted, now, how)
+        )
 
 
 class Remote:

@@ -14,7 +14,17 @@ from sqlalchemy import Connection, delete, update
 
 from bot import metrics
 from bot.dispatch import Unavailable
-from storage import campaigns, leases, merges, profiles, publications, repeats, timers
+from storage import (
+    campaigns,
+    itemstats,
+    leases,
+    merges,
+    profiles,
+    publications,
+    repeats,
+    timers,
+    weeks,
+)
 from storage.gathered import insert_new
 from storage.models import heartbeats
 from storage.wire import Incoming
@@ -57,6 +67,7 @@ class Scheduler:
         every(
             self._safely, "interval", [self._app.keeper.tidy], seconds=60, misfire_grace_time=None
         )
+        every(self._safely, "interval", [self.count], seconds=60, misfire_grace_time=None)
         every(self._safely, "date", [self.complete], misfire_grace_time=None)
         every(self._safely, "interval", [self.publish], seconds=60, misfire_grace_time=None)
         every(self._app.warn, "interval", hours=24, misfire_grace_time=None)
@@ -143,6 +154,17 @@ class Scheduler:
         await run(lambda conn, now: leases.release(conn, *lease))
         log.info("figures published", number=draft.number, units=len(draft.figures))
 
+    async def count(self) -> None:
+        """Take up what reports read often: weeks that are over, answers to questions. A week is
+        counted beside the writer; answers some at a time, so that turns come between."""
+        read, run = self._app.read, self._app.dispatcher.run
+        now = self._app.clock()
+        while (first := await read(lambda conn: weeks.uncounted(conn, now))) is not None:
+            rows = await read(partial(weeks.count, first=first))
+            await run(partial(_keep, first, rows))
+        while await run(itemstats.step):
+            pass
+
     async def tidy(self) -> None:
         """End what is over, and leave a sign of life for other processes."""
         await self._app.sender.tidy()
@@ -154,3 +176,7 @@ class Scheduler:
         conn.execute(update(heartbeats).where(heartbeats.c.name == self.name).values(at=now))
         ended = (heartbeats.c.at < now - REMEMBERED, heartbeats.c.name.not_like("nightly:%"))
         conn.execute(delete(heartbeats).where(*ended))
+
+
+def _keep(first: int, rows: weeks.Rows, conn: Connection, now: datetime) -> None:
+    weeks.keep(conn, first, rows)

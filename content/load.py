@@ -30,6 +30,7 @@ from content.schema import (
     Placement,
     Question,
     Register,
+    Reports,
     Words,
 )
 
@@ -178,6 +179,7 @@ def _read_parts(files: Files) -> dict[str, Any]:
         "campaigns": _campaigns(files),
         "cycle": files.read("programme.toml", Cycle),
         "layout": files.read("reports/ocsc.toml", Layout),
+        "reports": files.read("reports.toml", Reports),
         "copy_": {lang: files.read(f"copy.{lang}.toml", dict[str, str]) for lang in LANGS},
     }
 

@@ -856,6 +856,27 @@ class Layout(Record):
     sections: tuple[ReportSection, ...] = Field(alias="section", min_length=1)
 
 
+# --- reports ---------------------------------------------------------------------------
+
+
+class ItemRules(Record):
+    """When a question is marked; all but `fewest` are shares, or a correlation."""
+
+    fewest: int = Field(ge=1)
+    hard: float = Field(ge=0, le=1)
+    easy: float = Field(ge=0, le=1)
+    discrimination: float = Field(ge=-1, le=1)
+    distractor: float = Field(ge=0, le=1)
+
+
+class Reports(Record):
+    """Where reports draw their lines."""
+
+    behind_days: int = Field(ge=1, le=250)
+    fewest_pairs: int = Field(ge=2)
+    items: ItemRules
+
+
 # --- the made-up agency ---------------------------------------------------------------
 
 
@@ -921,6 +942,7 @@ class Content(Record):
     """Ready-made ones, to start from."""
     cycle: Cycle
     layout: Layout
+    reports: Reports
     copy_: dict[Lang, dict[str, str]]
     dpo: str = ""
     """How to reach the agency's data protection officer; comes from the settings."""

@@ -33,6 +33,11 @@ def at_minute(day: datetime, minute: int) -> datetime:
     return day.replace(hour=minute // 60, minute=minute % 60, second=0, microsecond=0)
 
 
+def midnight(day: int) -> datetime:
+    """When a day of the agency's begins; days are ordinals."""
+    return datetime.combine(date.fromordinal(day), time(), _agency)
+
+
 # --- days ----------------------------------------------------------------------------
 
 

@@ -97,6 +97,7 @@ FOUND: dict[str, Callable[[State, Found, datetime, Content], Turn]] = {
     "waiting": digest.waiting,
     "cheer": digest.cheered,
     "completed": digest.completed,
+    "report": reserved.reported,
 }
 """Who hears what a `Look` brought."""
 HOPS = 8

@@ -17,7 +17,10 @@ from flows.types import (
     Floor,
     Flow,
     Forget,
+    Found,
+    Look,
     Record,
+    Reply,
     State,
     Turn,
     Unsent,
@@ -64,10 +67,18 @@ def _obeyed(state: State, word: str, now: datetime, content: Content) -> Turn:
             return Turn(state.aside("mydata", "sure"))
         case "ask_hr":
             return Turn(state.aside("askhr"))
+        case "report":
+            return Turn(state, (), (Look("report", {"name": "funnel", "lang": state.lang}),))
         case "start":
             return _started(state, content)
         case _:
             raise ValueError(f"no such reserved word: {word}")
+
+
+def reported(state: State, found: Found, now: datetime, content: Content) -> Turn:
+    """`data` has the report's `text`, or none for whoever may not see it."""
+    text = found.data.get("text") or say(state, content, "report_denied")
+    return Turn(state, (Reply(text),))
 
 
 def standing(state: State, choice: str, now: datetime, content: Content) -> Turn:

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from content.schema import Content
 from flows.calendar import local, next_permitted
+from flows.reports import Ask, text
 from flows.types import Json
-from storage import audit, rights
+from storage import audit, reports, rights
 from storage.models import (
     certificates,
     claim_codes,
@@ -28,6 +29,7 @@ from storage.models import (
     timers,
     units,
 )
+from storage.scope import Denied, scope_of
 
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """Letters of codes that people type: none that looks like another."""
@@ -299,6 +301,20 @@ def grouped(code: str) -> str:
     return "-".join(code[at : at + 4] for at in range(0, len(code), 4))
 
 
+def report(
+    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime, content: Content
+) -> dict[str, Json]:
+    """A report in words, for an officer who has the right; nothing for anybody else."""
+    who = select(learners.c.person_id).where(learners.c.id == learner_id)
+    scope = scope_of(conn, conn.execute(who).scalar(), now)
+    try:
+        made = reports.report(conn, args["name"], scope, Ask(), now, content)
+    except Denied:
+        return {}
+    reports.asked(conn, args["name"], scope, Ask(), now, "chat")
+    return {"text": text(made, args["lang"], content)}
+
+
 Looking = Callable[[Connection, int, dict[str, Json], datetime, Content], dict[str, Json]]
 LOOKS: dict[str, Looking] = {
     "claim": claim,
@@ -311,4 +327,5 @@ LOOKS: dict[str, Looking] = {
     "wish": rights.wish,
     "rename": rights.rename,
     "undo_erase": rights.undo_erase,
+    "report": report,
 }

@@ -73,13 +73,16 @@ units = Table(
 )
 """The agency's tree. `path` names all units above, joined by " / "."""
 
+GONE = text("left_on > 0")
+"""Persons who have left, or will."""
+
 persons = Table(
     "persons",
     metadata,
     Column("id", Key, primary_key=True),
     Column("hr_id", String(64), nullable=False, unique=True),
     Column("name", Text, nullable=False),
-    Column("unit_id", ForeignKey("units.id"), nullable=False, index=True),
+    Column("unit_id", ForeignKey("units.id"), nullable=False),
     Column("supervisor_id", ForeignKey("persons.id"), index=True),
     Column("position_type", Text, nullable=False, server_default=""),
     Column("title", Text, nullable=False, server_default=""),
@@ -88,6 +91,8 @@ persons = Table(
     Column("zone", String(64), nullable=False, server_default=""),
     Column("started_on", Integer, nullable=False, server_default="0"),
     Column("left_on", Integer, nullable=False, server_default="0"),
+    Index("ix_persons_standing", "unit_id", "left_on"),
+    Index("ix_persons_left_on", "left_on", sqlite_where=GONE, postgresql_where=GONE),
 )
 """The roster as it stands today. Days are ordinals; 0 means unknown, or still here."""
 

@@ -156,6 +156,7 @@ MEANS = {
         not step.turn.state.placed or step.turn.state.floor.flow == "placement"
     ),
     "go": lambda step: not step.turn.state.stopped or _asked_to_undo(step),
+    "report": lambda step: bool(step.turn.replies),
     "start": lambda step: bool(step.turn.replies),
 }
 

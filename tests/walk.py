@@ -113,6 +113,7 @@ ANSWERS: dict[str, tuple[dict[str, Json], ...]] = {
     ),
     "rename": ({},),
     "undo_erase": ({},),
+    "report": ({"text": "ความก้าวหน้า 12 คน"}, {}),
     "confirm_use": tuple(
         {"result": result} for result in ("confirmed", "declined", "already", "not_yours")
     ),

@@ -430,6 +430,12 @@ def upgrade() -> None:
         "select id, role, 0, 'hand', 0 from persons where role in ('hr', 'approver')"
     )
     op.drop_column("persons", "role")
+    op.drop_index("ix_persons_unit_id", "persons")
+    op.create_index("ix_persons_standing", "persons", ["unit_id", "left_on"])
+    gone = sa.text("left_on > 0")
+    op.create_index(
+        "ix_persons_left_on", "persons", ["left_on"], sqlite_where=gone, postgresql_where=gone
+    )
     op.execute(
         "insert into postings (person_id, from_on, unit_id) select id, 0, unit_id from persons"
     )
@@ -584,6 +590,9 @@ def downgrade() -> None:
         "update persons set role = 'hr' "
         "where id in (select person_id from grants where role = 'hr')"
     )
+    op.drop_index("ix_persons_left_on", "persons")
+    op.drop_index("ix_persons_standing", "persons")
+    op.create_index("ix_persons_unit_id", "persons", ["unit_id"])
     for column in ("level", "kind", "started_on", "left_on"):
         op.drop_column("persons", column)
 
