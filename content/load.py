@@ -26,6 +26,7 @@ from content.schema import (
     Nudges,
     Placement,
     Question,
+    RosterRules,
     Words,
 )
 
@@ -170,6 +171,7 @@ def _read_parts(files: Files) -> dict[str, Any]:
         "agency": files.read("calendar/agency.toml", Agency),
         "nudges": files.read("nudges.toml", Nudges),
         "campaigns": _campaigns(files),
+        "roster": files.read("roster.toml", RosterRules),
         "copy_": {lang: files.read(f"copy.{lang}.toml", dict[str, str]) for lang in LANGS},
     }
 
