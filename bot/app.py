@@ -28,6 +28,7 @@ from bot.limits import Pace
 from bot.polling import poll
 from bot.render.certificate import pdf
 from bot.render.pictures import draw
+from bot.roster_desk import RosterDesk
 from bot.scheduler import Scheduler
 from bot.sender import Channel, Sender
 from bot.spool import Spool
@@ -96,6 +97,7 @@ class App:
         self.dispatcher = Dispatcher(self.db, self.content, pack, clock, self._queued)
         self.edge = web.Edge(self)
         self.scheduler = Scheduler(self)
+        self.roster = RosterDesk(self)
         self.control = Control(self, self.var / "kaona.sock")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._drawers: concurrent.futures.Executor | None = None

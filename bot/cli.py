@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bot import campaigns
+from bot import campaigns, roster
 from bot.config import Settings, load_settings
 from content.load import ContentError, load
 from flows.calendar import local
@@ -21,6 +21,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 parked_app = typer.Typer(no_args_is_help=True, help="Events whose turn failed.")
 app.add_typer(parked_app, name="parked")
 app.add_typer(campaigns.app, name="campaign")
+app.add_typer(roster.app, name="roster")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 

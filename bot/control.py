@@ -126,6 +126,11 @@ class Control:
     async def do_campaign(self, do: str, args: dict[str, Any]) -> Any:
         return await Desk(self._app).ask(do, args)
 
+    # --- the roster ----------------------------------------------------------------------
+
+    async def do_roster(self, do: str, args: dict[str, Any]) -> Any:
+        return await self._app.roster.ask(do, args)
+
 
 class Remote:
     """The same commands, asked of the service that runs."""

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, update
 
 from bot import metrics
 from bot.dispatch import Unavailable
-from storage import campaigns, profiles, timers
+from storage import campaigns, profiles, roster_apply, timers
 from storage.gathered import insert_new
 from storage.models import heartbeats
 
@@ -48,6 +48,8 @@ class Scheduler:
         every(self._count, "interval", seconds=1, misfire_grace_time=None)
         every(self._safely, "interval", [self.fire], seconds=1, misfire_grace_time=None)
         every(self._safely, "interval", [self.tidy], seconds=60, misfire_grace_time=None)
+        every(self._safely, "interval", [self.move], seconds=60, misfire_grace_time=None)
+        every(self._safely, "date", [self.move], misfire_grace_time=None)
         every(self._safely, "date", [self.complete], misfire_grace_time=None)
         every(self._app.warn, "interval", hours=24, misfire_grace_time=None)
         self._ticker.start()
@@ -99,6 +101,14 @@ class Scheduler:
         run, content = self._app.dispatcher.run, self._app.content
         while await run(lambda conn, now: profiles.fill(conn, content)):
             pass
+
+    async def move(self) -> None:
+        """Do what the roster said would be so from today on, some at a time. Asking costs one
+        look at an index."""
+        app = self._app
+        if await app.read(lambda conn: roster_apply.is_due(conn, app.clock())):
+            while await app.dispatcher.run(roster_apply.apply_due):
+                pass
 
     async def tidy(self) -> None:
         """End what is over, and leave a sign of life for other processes."""

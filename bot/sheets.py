@@ -1,6 +1,7 @@
 """Spreadsheets that somebody hands us: read by a process that can do no harm, row by row."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from bot.sheet_worker import LONGEST, MOST_BYTES, MOST_COLUMNS, MOST_ROWS
 __all__ = ["LONGEST", "MOST_BYTES", "MOST_COLUMNS", "MOST_ROWS", "Reading", "Unreadable", "read"]
 
 WORKER = Path(__file__).with_name("sheet_worker.py")
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds on the clock: its own limit counts only the time that it computes."""
 
 
@@ -54,13 +55,13 @@ def read(path: Path, reading: Reading) -> Iterator[tuple[int, list[str]]]:
             cwd="/",
             env={"LC_ALL": "C.UTF-8"},
         )
-    timer = threading.Timer(PATIENCE, process.kill)
+    timer = threading.Timer(PATIENCE, os.kill, (process.pid, signal.SIGKILL))
     timer.start()
     try:
         yield from _rows(process, reading)
     finally:
         timer.cancel()
-        process.kill()
+        os.kill(process.pid, signal.SIGKILL)  # Popen would take its figures away
         _end(process, reading)
 
 

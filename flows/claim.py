@@ -62,4 +62,13 @@ def found(state: State, found: Found, now: datetime, content: Content) -> Turn:
     return Turn(again.state, told + again.replies, effects + again.effects)
 
 
+def refreshed(state: State, found: Found) -> Turn:
+    """The roster says something new of the learner. Nothing is said: they know it already."""
+    if state.person is None or "person" not in found.data:
+        return Turn(state)
+    person = convert(found.data["person"], Person)
+    follows = state.zone == state.person.zone or not state.zone
+    return Turn(replace(state, person=person, zone=person.zone if follows else state.zone))
+
+
 FLOW = Flow(begin, ask, answer)

@@ -104,6 +104,8 @@ def handle(state: State, event: AnyEvent, now: datetime, content: Content) -> Tu
             return reserved.unsend(state, event)
         case Fired():
             return nudges.fired(state, event, now, content)
+        case Found("person"):
+            return claim.refreshed(state, event)
         case Found():
             turn = FOUND[event.what](state, event, now, content)
         case _:

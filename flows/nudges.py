@@ -31,6 +31,8 @@ def fired(state: State, event: Fired, now: datetime, content: Content) -> Turn:
     """A timer is due. It takes nobody's floor: its buttons are good at any time."""
     if event.kind in ("nudge", OLD):
         return _nudge(state, event, now, content)
+    if event.kind == "roster":
+        return Turn(state, (), (Look("person"),))
     if state.stopped or not state.welcomed:  # not now: look again tomorrow
         again = SetTimer(event.kind, event.key, now + timedelta(days=1), event.data)
         return Turn(state, (), (again,))

@@ -27,6 +27,7 @@ WORDS = ("title", "supervisor")
 ERRORS = ("#N/A", "#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!", "#SPILL!")
 UNIT_COLUMNS = ("department", "division", "section")
 
+_GROUPED = re.compile(r"\s*\d[\d\s\u200b-]{12,}")
 _ID = re.compile(r"[^\s,;'\"=@<>]+")
 _GUARDED = re.compile("'[=+@\\-\uff1d\uff0b\uff20\uff0d]")
 
@@ -169,7 +170,7 @@ def _refuse_citizen_headers(cells: Sequence[str], rules: RosterRules) -> None:
 
 def is_citizen_id(text: str) -> bool:
     """Thirteen digits, however they are grouped, the last of which checks the others."""
-    if len(text) < 13:
+    if not _GROUPED.fullmatch(text):
         return False
     digits = plain(text).replace(" ", "").replace("-", "")
     if len(digits) != 13 or not digits.isascii() or not digits.isdecimal():
@@ -212,6 +213,7 @@ class Reader:
         self._base = base
         self._zone = zone
         self._blanks = {plain(blank) for blank in rules.blanks}
+        self._longest_blank = max(map(len, self._blanks), default=0)
         self._faults: list[Fault] = []
         self._row = 0
 
@@ -236,6 +238,12 @@ class Reader:
             self._fault("left_before", "left_on")
         return self._faults or entry
 
+    def who(self, cells: Sequence[str]) -> dict[str, str]:
+        """The person of a row that is refused, by HR's id; nobody if that cannot be read."""
+        at = self._layout.columns
+        id, name = (cells[n] if n < len(cells) else "" for n in (at["hr_id"], at["name"]))
+        return {tidy(id): tidy(name)} if tidy(id) else {}
+
     def _fault(self, why: str, column: str = "", **data: Json) -> None:
         self._faults.append(Fault(self._row, why, column, data))
 
@@ -249,13 +257,12 @@ class Reader:
         if cell.strip() in ERRORS:
             self._fault("cell_error", column)
             return ""
-        if _GUARDED.match(cell):
-            cell = cell[1:]
-        text = tidy(cell)
+        text = _tidied(cell)
         if is_citizen_id(text):
             self._fault("citizen", column)
             return ""
-        return "" if plain(text) in self._blanks and column != "head_of" else text
+        blank = len(text) <= self._longest_blank and plain(text) in self._blanks
+        return "" if blank and column != "head_of" else text
 
     def _needed(self, column: str, text: str) -> str:
         silent = any(fault.column == column for fault in self._faults)
@@ -343,6 +350,13 @@ class Reader:
 
 
 @lru_cache(maxsize=8192)
+def _tidied(cell: str) -> str:
+    """As `tidy` makes it, without the apostrophe that keeps a spreadsheet from computing it. Most
+    cells are as some of the rows before have them, and then they are the same string."""
+    return tidy(cell[1:] if _GUARDED.match(cell) else cell)
+
+
+@lru_cache(maxsize=8192)
 def path_of(text: str) -> str:
     """A unit from the top down, as it is kept; an empty level stays to be seen."""
     return " / ".join(tidy(part) for part in PARTS.split(tidy(text).strip("/\\|> ")))
@@ -371,7 +385,7 @@ def _kinds(rules: RosterRules) -> dict[str, tuple[str, bool]]:
 
 @lru_cache(maxsize=16)
 def _words(words: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(map(key, words)) | {key(word) or word for word in words}
+    return frozenset(map(key, words))
 
 
 def _without(prefix: str, text: str) -> str:

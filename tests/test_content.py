@@ -294,6 +294,7 @@ BUILT = {
     "segment_language_": {*LANGS},
     "campaign_why_": {
         *("no_channel", "unreachable", "stopped", "not_welcomed", "resting", "no_value"),
+        "departed",
     },
     "campaign_problem_": {
         *("empty", "label_long", "text_long", "brackets", "unknown", "never_both", "shares"),
