@@ -1,5 +1,6 @@
 """A ticker and nothing more: what is due stands in our tables, not in a job store."""
 
+import asyncio
 import os
 import socket
 import time
@@ -74,6 +75,10 @@ class Scheduler:
         """One failed tick must not be the last."""
         try:
             await work()
+        except asyncio.CancelledError:
+            if self.running:
+                raise
+            # the service stops: what this tick was about is still due at the next start
         except Unavailable:
             log.warning("database unavailable, will try again")
         except Exception as error:
