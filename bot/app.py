@@ -32,6 +32,7 @@ from bot.polling import poll
 from bot.push import Pusher
 from bot.render.certificate import pdf
 from bot.render.pictures import draw
+from bot.roster_desk import RosterDesk
 from bot.scheduler import Scheduler
 from bot.sender import Channel, Sender
 from bot.spool import Spool
@@ -108,6 +109,7 @@ class App:
         self.edge = web.Edge(self)
         self.scheduler = Scheduler(self)
         self.keeper = Keeper(self)
+        self.roster = RosterDesk(self)
         self.control = Control(self, self.var / "kaona.sock")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._drawers: concurrent.futures.Executor | None = None

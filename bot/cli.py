@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bot import audits, campaigns, claims, evidence, privacy, programme, records, report
+from bot import audits, campaigns, claims, evidence, privacy, programme, records, report, roster
 from bot.config import Settings, load_settings
 from bot.ocsc import ocsc
 from content.load import ContentError, load
@@ -30,8 +30,9 @@ app.add_typer(audits.app, name="audit")
 app.add_typer(programme.app, name="programme")
 app.add_typer(evidence.app, name="evidence")
 app.command()(ocsc)
-app.add_typer(claims.app, name="roster")
 app.command("report")(report.report)
+app.add_typer(roster.app, name="roster")
+roster.app.add_typer(claims.app)
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 

@@ -162,6 +162,11 @@ class Control:
             lambda conn, now: reports.asked(conn, name, who, wanted, now, how)
         )
 
+    # --- the roster ----------------------------------------------------------------------
+
+    async def do_roster(self, do: str, args: dict[str, Any]) -> Any:
+        return await self._app.roster.ask(do, args)
+
 
 class Remote:
     """The same commands, asked of the service that runs."""

@@ -1,5 +1,6 @@
 """A ticker and nothing more: what is due stands in our tables, not in a job store."""
 
+import asyncio
 import os
 import socket
 import time
@@ -22,6 +23,7 @@ from storage import (
     profiles,
     publications,
     repeats,
+    roster_apply,
     timers,
     weeks,
 )
@@ -68,6 +70,8 @@ class Scheduler:
             self._safely, "interval", [self._app.keeper.tidy], seconds=60, misfire_grace_time=None
         )
         every(self._safely, "interval", [self.count], seconds=60, misfire_grace_time=None)
+        every(self._safely, "interval", [self.move], seconds=60, misfire_grace_time=None)
+        every(self._safely, "date", [self.move], misfire_grace_time=None)
         every(self._safely, "date", [self.complete], misfire_grace_time=None)
         every(self._safely, "interval", [self.publish], seconds=60, misfire_grace_time=None)
         every(self._app.warn, "interval", hours=24, misfire_grace_time=None)
@@ -93,6 +97,10 @@ class Scheduler:
         """One failed tick must not be the last."""
         try:
             await work()
+        except asyncio.CancelledError:
+            if self.running:
+                raise
+            # the service stops: what this tick was about is still due at the next start
         except Unavailable:
             log.warning("database unavailable, will try again")
         except Exception as error:
@@ -164,6 +172,14 @@ class Scheduler:
             await run(partial(_keep, first, rows))
         while await run(itemstats.step):
             pass
+
+    async def move(self) -> None:
+        """Do what the roster said would be so from today on, some at a time. Asking costs one
+        look at an index."""
+        app = self._app
+        if await app.read(lambda conn: roster_apply.is_due(conn, app.clock())):
+            while await app.dispatcher.run(roster_apply.apply_due):
+                pass
 
     async def tidy(self) -> None:
         """End what is over, and leave a sign of life for other processes."""

@@ -45,6 +45,7 @@ def lint(content: Content, files: Files) -> list[Fault]:
         (_hours, content.nudges),
         (_nudges, content.nudges),
         (_digest, content.digest and content.method),
+        (_roster, content.roster),
         (_campaigns, content.framework and content.method and all(content.copy_.values())),
         (_cycle, content.cycle and content.framework),
         (_layout, content.layout),
@@ -430,6 +431,27 @@ def _unknown(loc: Loc, values: Sequence[str], known: Sequence[str]) -> Iterator[
     for value in values:
         if value not in known:
             yield Problem(loc, "unknown", {"value": value, "known": ", ".join(known)})
+
+
+def _roster(content: Content, files: Files) -> Iterator[Fault]:
+    """Headers and names that could mean two things, and sentences that fill in different gaps."""
+    rules, name = content.roster, "roster.toml"
+    for what, key, words in (
+        ("column", "headers", [(column.id, column.headers) for column in rules.columns]),
+        ("kind", "names", [(kind.id, (kind.name.th, *kind.names)) for kind in rules.kinds]),
+    ):
+        seen: dict[str, str] = {}
+        for at, (id, spellings) in enumerate(words):
+            line = files.line(name, (what, at, key))
+            for spelling in spellings:
+                other = seen.setdefault("".join(spelling.lower().split()), id)
+                if other != id:
+                    yield Fault(name, line, f"{spelling!r} is also of {other}: keep it in one")
+    for table in ("refusals", "reasons"):
+        for key, text in getattr(rules, table).items():
+            if _slots(text.th) != _slots(text.en):
+                line = files.line(name, (table, key))
+                yield Fault(name, line, f"{key}: fills in other words in Thai than in English")
 
 
 def _campaigns(content: Content, files: Files) -> Iterator[Fault]:

@@ -31,6 +31,7 @@ from content.schema import (
     Question,
     Register,
     Reports,
+    RosterRules,
     Words,
 )
 
@@ -180,6 +181,7 @@ def _read_parts(files: Files) -> dict[str, Any]:
         "cycle": files.read("programme.toml", Cycle),
         "layout": files.read("reports/ocsc.toml", Layout),
         "reports": files.read("reports.toml", Reports),
+        "roster": files.read("roster.toml", RosterRules),
         "copy_": {lang: files.read(f"copy.{lang}.toml", dict[str, str]) for lang in LANGS},
     }
 

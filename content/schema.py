@@ -877,6 +877,77 @@ class Reports(Record):
     items: ItemRules
 
 
+# --- the roster ----------------------------------------------------------------------
+
+
+class RosterColumn(Record):
+    """One column of a roster file and the headers it goes by; the first is the template's."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,30}$")]
+    headers: tuple[Line, ...] = Field(min_length=1)
+    explain: Text
+    example: str = ""
+    needed: bool = False
+    template: bool = True
+    """Whether it is in the template that HR starts from."""
+
+
+class PersonnelKind(Record):
+    """A kind of personnel. `civil`: the position types of the Civil Service Act hold for it."""
+
+    id: Id
+    name: Text
+    names: tuple[Line, ...] = ()
+    civil: bool = False
+    source: Source
+
+
+class PositionType(Record):
+    """A position type of the Civil Service Act with its levels, from the lowest."""
+
+    name: Line
+    levels: tuple[Line, ...] = Field(min_length=1)
+    source: Source
+
+
+class RosterTemplate(Record):
+    """What the template calls its sheets and headings."""
+
+    sheet: Line
+    help: Line
+    column: Line
+    meaning: Line
+    needed: Line
+    kinds: Line
+    types: Line
+
+
+class RosterRules(Record):
+    """How a roster file is read: `refusals` are of a whole file, `reasons` of a row."""
+
+    yes: tuple[Line, ...]
+    no: tuple[Line, ...]
+    blanks: tuple[Line, ...]
+    """What people write into a cell that has nothing to say."""
+    eras: tuple[Line, ...]
+    """How a year says of which era it is; its number tells, too."""
+    type_prefix: Line
+    level_prefix: Line
+    reason_header: Line
+    hidden: Line
+    citizen_headers: tuple[Line, ...]
+    months: dict[Annotated[int, Field(ge=1, le=12)], tuple[Line, ...]] = Field(min_length=12)
+    columns: tuple[RosterColumn, ...] = Field(alias="column")
+    kinds: tuple[PersonnelKind, ...] = Field(alias="kind")
+    position_types: tuple[PositionType, ...] = Field(alias="position_type")
+    refusals: dict[str, Text]
+    reasons: dict[str, Text]
+    template: RosterTemplate
+
+    def __hash__(self) -> int:
+        return id(self)  # as of `Content`: there is one in a process
+
+
 # --- the made-up agency ---------------------------------------------------------------
 
 
@@ -943,6 +1014,7 @@ class Content(Record):
     cycle: Cycle
     layout: Layout
     reports: Reports
+    roster: RosterRules
     copy_: dict[Lang, dict[str, str]]
     dpo: str = ""
     """How to reach the agency's data protection officer; comes from the settings."""

@@ -163,4 +163,13 @@ def _reached(state: State, content: Content) -> tuple[int, int, int]:
     return journey.number, finished, sum(map(len, done)) + journey.uses
 
 
+def refreshed(state: State, found: Found) -> Turn:
+    """The roster says something new of the learner. Nothing is said: they know it already."""
+    if state.person is None or "person" not in found.data:
+        return Turn(state)
+    person = convert(found.data["person"], Person)
+    follows = state.zone == state.person.zone or not state.zone
+    return Turn(replace(state, person=person, zone=person.zone if follows else state.zone))
+
+
 FLOW = Flow(begin, ask, answer)

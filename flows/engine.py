@@ -121,6 +121,8 @@ def handle(state: State, event: AnyEvent, now: datetime, content: Content) -> Tu
             return nudges.fired(state, event, now, content)
         case Found(what="weekly_team"):
             return digest.weekly(state, event, now, content)
+        case Found("person"):
+            return claim.refreshed(state, event)
         case Found():
             turn = FOUND[event.what](state, event, now, content)
         case _:

@@ -33,6 +33,8 @@ class Waiting(Struct, frozen=True):
     """On its channel what is held back can ride on a free reply."""
     running: bool = True
     reachable: bool = True
+    departed: bool = False
+    """By the roster they no longer work here."""
     welcomed: bool = True
     stopped: bool = False
     restricted: bool = False
@@ -82,6 +84,8 @@ def judge(row: Waiting, now: datetime, content: Content) -> Verdict:
 def _over(row: Waiting, now: datetime) -> str:
     if not row.reachable:
         return "unreachable"
+    if row.departed:
+        return "departed"
     if row.stopped:
         return "stopped"
     if not row.welcomed:

@@ -33,6 +33,8 @@ def fired(state: State, event: Fired, now: datetime, content: Content) -> Turn:
     """A timer is due. It takes nobody's floor: its buttons are good at any time."""
     if event.kind in ("nudge", OLD):
         return _nudge(state, event, now, content)
+    if event.kind == "roster":
+        return Turn(state, (), (Look("person"),))
     if state.stopped or not state.welcomed:  # not now: look again tomorrow
         return Turn(state, (), _tomorrow(event, now))
     match event.kind:

@@ -1,5 +1,6 @@
 """Cutting Thai where a message must end, and dates as they are read."""
 
+import re
 import unicodedata
 from datetime import date, datetime, time
 from functools import lru_cache
@@ -33,6 +34,17 @@ def plain(text: str) -> str:
     for way, other in _ALIKE:
         text = text.replace(way, other)
     return text
+
+
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+
+
+def tidy(text: str) -> str:
+    """As it was written, but for blanks, what cannot be seen, and letters typed in two ways."""
+    text = unicodedata.normalize("NFC", clean(text).translate(_INVISIBLE))
+    for way, other in _ALIKE[:2]:
+        text = text.replace(way, other)
+    return _BLANK.sub(" ", text).strip()
 
 
 # --- cutting -------------------------------------------------------------------------

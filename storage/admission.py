@@ -12,7 +12,7 @@ from content.schema import Content
 from flows.calendar import local
 from flows.gate import RANKS, RIDES_FOR, Verdict, Waiting, judge
 from storage import profiles as kept
-from storage.models import UNASKED, occurrences, outbox, profiles
+from storage.models import UNASKED, occurrences, outbox, persons, profiles
 
 RIDES_ON = ("line",)
 """Channels where a reply is free and a push is not."""
@@ -37,6 +37,7 @@ _COLUMNS = (
     profiles.c.nudges,
     profiles.c.rests_until,
     profiles.c.unasked_on,
+    persons.c.left_on,
     occurrences.c.status.label("running"),
 )
 
@@ -50,6 +51,7 @@ def admit(conn: Connection, keys: Sequence[str], now: datetime, content: Content
         select(*_COLUMNS)
         .select_from(outbox)
         .join(profiles, profiles.c.learner_id == outbox.c.learner_id, isouter=True)
+        .join(persons, persons.c.id == profiles.c.person_id, isouter=True)
         .join(occurrences, occurrences.c.id == outbox.c.occurrence_id, isouter=True)
         .where(outbox.c.key.in_(keys), outbox.c.status == "queued")
         .order_by(_RANK, outbox.c.id)
@@ -63,7 +65,7 @@ def _judged(conn: Connection, rows: Sequence[Any], now: datetime, content: Conte
     going: set[str] = set()
     counted: defaultdict[int, list[Any]] = defaultdict(list)
     for row in rows:
-        waiting = _waiting(row, best, today.get(row.learner_id, row.unasked_on or 0))
+        waiting = _waiting(row, best, today.get(row.learner_id, row.unasked_on or 0), now)
         verdict = judge(waiting, now, content)
         if verdict.what != "go":
             still = (outbox.c.id == row.id, outbox.c.status == "queued")
@@ -94,7 +96,7 @@ def _best(conn: Connection, learners: set[int], now: datetime) -> dict[int, int]
     return {learner: rank for learner, rank in conn.execute(ranked) if rank is not None}
 
 
-def _waiting(row: Any, best: dict[int, int], unasked_on: int) -> Waiting:
+def _waiting(row: Any, best: dict[int, int], unasked_on: int, now: datetime) -> Waiting:
     rank = RANKS.get(row.purpose)
     made = Waiting(
         row.purpose,
@@ -102,6 +104,7 @@ def _waiting(row: Any, best: dict[int, int], unasked_on: int) -> Waiting:
         chosen=row.chosen,
         campaign=row.lane == "campaign",
         rides=row.channel in RIDES_ON,
+        departed=0 < (row.left_on or 0) <= local(now).toordinal(),
         running=row.running in (None, "running"),
         unasked_on=unasked_on,
         outranked=rank is not None and best.get(row.learner_id, rank) < rank,

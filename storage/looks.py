@@ -150,6 +150,15 @@ def person(conn: Connection, person_id: int) -> dict[str, Json]:
     }
 
 
+def of_learner(
+    conn: Connection, learner_id: int, args: dict[str, Json], now: datetime, content: Content
+) -> dict[str, Json]:
+    """Who the learner is on the roster today; nothing if they are not on it."""
+    mine = select(learners.c.person_id).where(learners.c.id == learner_id)
+    id = conn.execute(mine).scalar()
+    return {} if id is None else {"person": person(conn, id)}
+
+
 def use(
     conn: Connection, learner_id: int, args: dict[str, Json], now: datetime, content: Content
 ) -> dict[str, Json]:
@@ -318,6 +327,7 @@ def report(
 Looking = Callable[[Connection, int, dict[str, Json], datetime, Content], dict[str, Json]]
 LOOKS: dict[str, Looking] = {
     "claim": claim,
+    "person": of_learner,
     "use": use,
     "confirm_use": confirm_use,
     "certificate": certificate,

@@ -7,11 +7,12 @@ from typing import Any
 
 from msgspec.json import Decoder
 from msgspec.structs import replace
-from sqlalchemy import Connection, and_, bindparam, or_, select, text, update
+from sqlalchemy import Connection, and_, bindparam, func, not_, or_, select, text, update
 
+from flows.calendar import local
 from flows.types import Choice, Reply
 from storage import messages
-from storage.models import UNASKED_ROWS, occurrences, outbox
+from storage.models import UNASKED_ROWS, learners, occurrences, outbox, persons
 from storage.wire import Request
 
 MOST_BUTTONS = 13
@@ -34,7 +35,10 @@ _WAITING = (
         outbox.c.message_id,
     )
     .join(occurrences, occurrences.c.id == outbox.c.occurrence_id, isouter=True)
+    .join(learners, learners.c.id == outbox.c.learner_id)
+    .join(persons, persons.c.id == learners.c.person_id, isouter=True)
     .where(
+        not_(func.coalesce(persons.c.left_on, 0).between(1, bindparam("today"))),
         outbox.c.learner_id.in_(bindparam("learners", expanding=True)),
         UNASKED_ROWS,
         outbox.c.doubtful.is_(False),  # the others may have arrived
@@ -48,13 +52,15 @@ _WAITING = (
 )
 
 
-def waiting(conn: Connection, learners: Iterable[int], now: datetime) -> Waiting:
+def waiting(conn: Connection, whose: Iterable[int], now: datetime) -> Waiting:
     """What waits for learners who have just said something; of campaigns only what is due of
     those that run."""
-    ids = sorted(set(learners))
+    ids = sorted(set(whose))
     found: Waiting = defaultdict(list)
     if ids:
-        for row in conn.execute(_WAITING, {"learners": ids, "now": now}):
+        for row in conn.execute(
+            _WAITING, {"learners": ids, "now": now, "today": local(now).toordinal()}
+        ):
             found[row.learner_id].append(row)
     return found
 

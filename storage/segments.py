@@ -74,12 +74,19 @@ def reasons(
     return {
         "no_channel": profiles.c.channel.not_in(PUSHED),
         "unreachable": not_(profiles.c.reachable),
+        "departed": _departed(local(due).toordinal()),
         "stopped": profiles.c.stopped,
         "restricted": profiles.c.restricted,
         "not_welcomed": not_(profiles.c.welcomed),
         "resting": resting,
         "no_value": or_(false(), *map(_lacks, slots)),
     }
+
+
+def _departed(day: int) -> Condition:
+    """By the roster they no longer work here on that day. Guests are on no roster."""
+    gone = select(persons.c.id).where(persons.c.left_on > 0, persons.c.left_on <= day)
+    return and_(profiles.c.person_id.is_not(None), profiles.c.person_id.in_(gone))
 
 
 def _lacks(slot: str) -> Condition:

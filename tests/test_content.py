@@ -298,6 +298,7 @@ BUILT = {
     "campaign_why_": {
         *("no_channel", "unreachable", "stopped", "restricted", "not_welcomed", "resting"),
         "no_value",
+        "departed",
     },
     "campaign_problem_": {
         *("empty", "label_long", "text_long", "brackets", "unknown", "never_both", "shares"),

@@ -21,9 +21,9 @@ from storage.models import weeks as kept
 from storage.reports import REPORTS, Wrong, report
 from storage.reports.skills import student
 from storage.scope import NOBODY, OPERATOR, Denied, Right, Scope
-from tests.random_agency import EVERYTHING, NOW, PATHS, TODAY, dumped, fill, hr_of
 from tests.databases import ENGINES, fresh
 from tests.people import practised
+from tests.random_agency import EVERYTHING, NOW, PATHS, TODAY, dumped, fill, hr_of
 from tests.recount import Recount, items, pearson
 
 VIEWERS = [("",), ("A",), ("A / B",), ("D", "A / B / C")]
