@@ -12,7 +12,6 @@ from rich.table import Table
 
 from bot import audits, campaigns, claims, evidence, privacy, programme, records, report, roster
 from bot.config import Settings, load_settings
-from bot.ocsc import ocsc
 from content.load import ContentError, load
 from flows.calendar import local
 from flows.text import buddhist_year, long_date
@@ -29,7 +28,6 @@ app.add_typer(privacy.app, name="privacy")
 app.add_typer(audits.app, name="audit")
 app.add_typer(programme.app, name="programme")
 app.add_typer(evidence.app, name="evidence")
-app.command()(ocsc)
 app.command("report")(report.report)
 app.add_typer(roster.app, name="roster")
 roster.app.add_typer(claims.app)

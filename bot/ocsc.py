@@ -1,17 +1,13 @@
 """The annual report to OCSC at the command line: as a draft, or frozen for good."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from msgspec import convert
 
-from bot.asking import Unwilling, Year, ask, out, write_file
+from bot.asking import Unwilling, ask, out, write_file
 
 FORMATS = ("pdf", "docx", "xlsx", "json")
-Format = Annotated[
-    list[str] | None, typer.Option(help="pdf, docx, xlsx or json; again for more; else all.")
-]
 
 
 def report_ocsc(
@@ -70,15 +66,21 @@ def render(made: dict[str, Any], format: str) -> bytes:
     return renderers[format](document, layout)
 
 
-def ocsc(
-    year: Year,
-    format: Format = None,
-    out_: Annotated[Path | None, typer.Option("--out", help="A file, or a folder.")] = None,
-    freeze: Annotated[bool, typer.Option(help="Keep it for good, with a hash.")] = False,
-    internal: Annotated[bool, typer.Option(help="With small groups: not for OCSC.")] = False,
-    by: Annotated[str, typer.Option(help="Your id at HR; needed to freeze.")] = "",
-    again: Annotated[bool, typer.Option(help="Freeze once more, in place of the last.")] = False,
+def write_all(
+    year: int,
+    format: str,
+    out_: Path | None,
+    *,
+    freeze: bool,
+    internal: bool,
+    by: str,
+    again: bool,
 ) -> None:
-    """The annual report to OCSC: PDF, DOCX, XLSX and JSON."""
-    for path in report_ocsc(year, format, out_, freeze, internal, by, again):
+    """What `kaona report ocsc` does: the formats are separated by commas, none means all."""
+    if not year:
+        raise Unwilling("--year: say which fiscal year, such as 2570")
+    formats = [each.strip() for each in format.split(",") if each.strip()]
+    if not formats and out_ is not None and out_.suffix.lstrip(".") in FORMATS:
+        formats = [out_.suffix.lstrip(".")]
+    for path in report_ocsc(year, formats, out_, freeze, internal, by, again):
         out.print(str(path))

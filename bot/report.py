@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection, select
 
+from bot import ocsc
 from bot.app import var_folder
 from bot.config import Settings, load_settings
 from bot.control import Remote
@@ -53,8 +54,8 @@ class Wanted(Struct, frozen=True):
     lang: Lang
 
 
-MORE: dict[str, Callable[[Settings, Content, Wanted], None]] = {}
-"""Reports that are more than a table, by name: each does the whole command."""
+OCSC = "ocsc"
+"""The report that is more than a table: a document of its own (bot/ocsc.py)."""
 
 
 def report(
@@ -70,8 +71,15 @@ def report(
     out: Annotated[Path | None, typer.Option(help="The file to write.")] = None,
     by: Annotated[str, typer.Option(help="Your id at HR; else the operator asks.")] = "",
     lang: Annotated[str, typer.Option(help="th or en.")] = "th",
+    freeze: Annotated[bool, typer.Option(help="ocsc: keep it for good, with a hash.")] = False,
+    internal: Annotated[bool, typer.Option(help="ocsc: with small groups, for HR only.")] = False,
+    again: Annotated[bool, typer.Option(help="ocsc: freeze in place of the last.")] = False,
 ) -> None:
-    """Figures for HR: on the screen, or as CSV, XLSX or JSON."""
+    """Figures for HR: on the screen, or as CSV, XLSX or JSON; `ocsc` as PDF and DOCX, too."""
+    if name == OCSC:
+        return ocsc.write_all(
+            year, format, out, freeze=freeze, internal=internal, by=by, again=again
+        )
     settings, content = load_settings(), load()
     keep_time_of(ZoneInfo(settings.timezone))
     if name == "list":
@@ -82,8 +90,7 @@ def report(
     if speech is None:
         raise ConfigError(f"--lang: {lang!r} is none of {', '.join(LANGS)}")
     wanted = Wanted(name, ask, year, _format(format, out), out, by, speech)
-    more = MORE.get(name)
-    return more(settings, content, wanted) if more else _run(settings, content, wanted)
+    return _run(settings, content, wanted)
 
 
 def _list(content: Content) -> None:
@@ -91,8 +98,8 @@ def _list(content: Content) -> None:
     for name, entry in reports.REPORTS.items():
         titles = " · ".join(words.title(name, lang, content) for lang in LANGS)
         table.add_row(name, titles, " ".join("--" + each for each in entry.takes))
-    for name in MORE:
-        table.add_row(name, " · ".join(words.title(name, lang, content) for lang in LANGS), "")
+    titles = " · ".join(content.copy_[lang]["report_ocsc"] for lang in LANGS)
+    table.add_row(OCSC, titles, "--year --freeze --internal --again")
     out.print(table)
 
 
