@@ -116,15 +116,3 @@ def list_evidence(conn: Connection, scope: Scope, after: int, limit: int, status
         .order_by(evidence.c.fact_id)
         .limit(limit)
     ).all()
-
-
-def steps_of(conn: Connection, scope: Scope, unit: str, group: str) -> Rows:
-    """How many learners of the viewer's units are at which step."""
-    wanted = profiles.c.personnel_group == group if group else true()
-    here = profiles.c.unit_id.in_(select(units.c.id).where(below(unit))) if unit else true()
-    return conn.execute(
-        select(profiles.c.step, func.count().label("people"))
-        .where(scope.covers("figures", profiles.c.unit_id), wanted, here)
-        .group_by(profiles.c.step)
-        .order_by(profiles.c.step)
-    ).all()

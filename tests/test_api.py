@@ -230,7 +230,7 @@ def test_somebody_elses_people_do_not_exist(desk: Desk) -> None:
 def test_nothing_that_a_learner_wrote_comes_out(kept: Desk) -> None:
     hr = kept.tokens["hr"]
     paths = ["/people", "/people/HR-a1/progress", "/evidence", "/xapi/statements?limit=500"]
-    for path in [*paths, "/reports/steps", f"/certificates/{CODE}", "/units", "/me"]:
+    for path in [*paths, "/reports/funnel", f"/certificates/{CODE}", "/units", "/me"]:
         answer = kept.ask(hr, path)
         assert answer.status_code == 200, path
         assert POISON not in answer.text
@@ -277,15 +277,17 @@ def test_pages_follow_one_another(kept: Desk) -> None:
 
 
 def test_a_report_counts_what_the_viewer_may_see(kept: Desk) -> None:
-    whole = kept.ask("ocsc", "/reports/steps").json()
-    one = kept.ask("hr1", "/reports/steps").json()
+    whole = kept.ask("hr", "/reports/funnel").json()
+    one = kept.ask("hr1", "/reports/funnel").json()
 
-    assert kept.ask("hr", "/reports").json() == {"reports": [{"name": "steps"}]}
-    assert (whole["denominator"], one["denominator"]) == (3, 2)
-    assert [column["id"] for column in whole["columns"]] == ["step", "people"]
-    assert kept.ask("hr1", "/reports/steps?unit=top / two").status_code == 403
+    names = {each["name"] for each in kept.ask("hr", "/reports").json()["reports"]}
+    assert {"funnel", "skills", "behind", "quality"} <= names
+    assert (whole["denominator"], one["denominator"]) == (13, 4)
+    assert [column["id"] for column in whole["columns"]][:3] == ["unit", "group", "step"]
+    assert kept.ask("ocsc", "/reports/funnel").status_code == 403
+    assert kept.ask("hr1", "/reports/funnel?unit=top / two").status_code == 403
     assert kept.ask("hr", "/reports/none").status_code == 404
-    assert kept.ask("hr", "/reports/steps?from=yesterday").status_code == 422
+    assert kept.ask("hr", "/reports/funnel?from=yesterday").status_code == 422
 
 
 # --- notes -------------------------------------------------------------------------------
@@ -324,7 +326,7 @@ STRANGE = [
     ("GET", "/people?after=99999999999999999999", None),
     ("GET", "/evidence?status=other", None),
     ("GET", "/xapi/statements?since=2026-01-01T00:00:00", None),
-    ("GET", "/reports/steps?colour=red", None),
+    ("GET", "/reports/funnel?colour=red", None),
     ("GET", "/me?x=1", None),
     ("POST", "/hooks", {**BODY, "extra": 1}),
     ("POST", "/hooks", {"kind": "other", "url": "https://example.org"}),
@@ -513,7 +515,7 @@ def test_answers_are_as_the_document_says(kept: Desk) -> None:
         ("hr", "/people/HR-b2/progress"),
         ("hr", "/evidence"),
         ("hr", "/reports"),
-        ("hr", "/reports/steps"),
+        ("hr", "/reports/funnel"),
         ("hr", "/hooks"),
         ("hr", "/xapi/statements"),
         ("", f"/certificates/{CODE}"),

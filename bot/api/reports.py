@@ -1,95 +1,20 @@
 """Reports for other programs: whatever is in the registry, as plain JSON."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from itertools import islice
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from msgspec import Struct
 from sqlalchemy import Connection
 
 from bot.api import access
 from bot.api.access import Figured
 from bot.api.problems import Problem, unknown
 from bot.api.shapes import ReportList, ReportShape
-from content.schema import Content
-from storage import directory
-from storage.scope import Scope
+from flows.reports import Ask, Report
+from storage import reports
+from storage.reports import REPORTS
 
-# --- the registry: on merging, storage.reports and flows.reports take the place of this part ---
-
-
-class Ask(Struct, frozen=True):
-    """What is wanted of a report. Days are ordinals, the last one included; 0: open."""
-
-    unit: str = ""
-    group: str = ""
-    from_on: int = 0
-    until_on: int = 0
-    round: int = 0
-    days: int = 0
-
-
-class Wrong(Exception):
-    """A report cannot be asked for like this."""
-
-
-class Column(Struct, frozen=True):
-    id: str
-    kind: str = "text"
-
-
-class Steps(Struct, frozen=True):
-    """How many learners are at which step."""
-
-    name: str
-    columns: tuple[Column, ...]
-    rows: Iterable[Sequence[Any]]
-    denominator: int
-    as_of: datetime
-    notes: tuple[str, ...] = ()
-    names: bool = False
-
-
-def _steps(conn: Connection, scope: Scope, ask: Any, now: datetime, content: Content) -> Steps:
-    scope.require("figures", ask.unit or None)
-    rows = [tuple(row) for row in directory.steps_of(conn, scope, ask.unit, ask.group)]
-    columns = (Column("step", "word"), Column("people", "count"))
-    return Steps("steps", columns, rows, sum(row[1] for row in rows), now)
-
-
-REPORTS: "Mapping[str, Make]" = {"steps": _steps}
-
-# --- what is served ----------------------------------------------------------------------
-
-
-class Made(Protocol):
-    """A report, as far as it is served."""
-
-    @property
-    def columns(self) -> Sequence[Any]:
-        """Each with an `id` and a `kind`."""
-
-    @property
-    def rows(self) -> Iterable[Sequence[Any]]:
-        """Cells in the order of the columns; they may come while they are read, once."""
-
-    @property
-    def denominator(self) -> int: ...
-
-    @property
-    def as_of(self) -> datetime: ...
-
-    @property
-    def notes(self) -> Sequence[str]: ...
-
-    @property
-    def names(self) -> bool:
-        """It names people."""
-
-
-Make = Callable[[Connection, Scope, Any, datetime, Content], Made]
 MOST = 10_000
 router = APIRouter(tags=["reports"])
 
@@ -122,20 +47,21 @@ async def get_report(
     app = access.service(request)
 
     def make(conn: Connection) -> tuple[dict[str, Any], bool]:
-        made = REPORTS[name](conn, caller.scope, ask, app.clock(), app.content)
+        made = reports.report(conn, name, caller.scope, ask, app.clock(), app.content)
         return _plain(name, made, offset, limit), made.names
 
     try:
         plain, names = await access.read(request, make)
-    except Wrong as error:
-        raise Problem(422, f"This report cannot be asked for like this: {error}.") from error
+    except reports.Wrong as wrong:
+        why = app.content.copy_["en"]["report_wrong_" + wrong.key].format_map(wrong.slots)
+        raise Problem(422, why) from wrong
     if names:
         count = len(plain["rows"])
         await access.note(request, caller, "api_report", f"report:{name}", count=count)
     return ReportShape.model_validate(plain)
 
 
-def _plain(name: str, made: Made, offset: int, limit: int) -> dict[str, Any]:
+def _plain(name: str, made: Report, offset: int, limit: int) -> dict[str, Any]:
     kinds = [column.kind for column in made.columns]
     rows = [
         [_cell(kind, value) for kind, value in zip(kinds, row, strict=True)]
