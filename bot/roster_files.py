@@ -76,6 +76,7 @@ def write_template(rules: RosterRules, out: Path) -> None:
     """An XLSX to fill in: the columns with an example, and a sheet that explains them."""
     words = rules.template
     shown = [column for column in rules.columns if column.template]
+    out.touch()  # or what cannot be written would be found when all is done
     with xlsxwriter.Workbook(str(out)) as book:
         bold = book.add_format({"bold": True, "bg_color": "#DCE6F1", "text_wrap": True})
         plain = book.add_format({"text_wrap": True, "valign": "top"})

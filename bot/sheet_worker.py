@@ -94,7 +94,7 @@ def attempt(say: "Writer") -> None:
 
 def confine() -> None:
     """No more memory, time, files, sockets or processes than these."""
-    for codec in ("utf-8-sig", "utf-16-le", "utf-16-be", "cp874", "cp437"):
+    for codec in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp874", "cp437"):
         codecs.lookup(codec)  # or they would be looked for when no file can be opened any more
     limits = {
         resource.RLIMIT_AS: MEMORY,
