@@ -97,7 +97,7 @@ async def _hand_out(
 async def _issued(ask: Ask, whom: dict[str, Any], by: str, many: int) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     after: dict[str, Any] | None = {}
-    with Progress(transient=True) as bar:
+    with Progress(transient=True, disable=not out.is_terminal) as bar:
         task = bar.add_task("Codes", total=many)
         while after is not None:
             page = await ask("issue", {"whom": whom, "by": by, "after": after})

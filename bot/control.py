@@ -183,6 +183,11 @@ class Remote:
         except (FileNotFoundError, ConnectionRefusedError):
             return None
 
+    async def close(self) -> None:
+        self._writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()
+
     async def call(self, do: str, args: dict[str, Any]) -> Any:
         self._writer.write(json.dumps({"do": do, "args": args}).encode() + b"\n")
         await self._writer.drain()

@@ -204,7 +204,10 @@ async def operator(settings: Settings, content: Content | None = None) -> AsyncI
     """Whoever can carry out commands: the running service, or this process itself."""
     remote = await Remote.connect(var_folder(settings) / "kaona.sock")
     if remote is not None:
-        yield remote
+        try:
+            yield remote
+        finally:
+            await remote.close()
         return
     logs()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))

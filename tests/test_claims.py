@@ -1,7 +1,7 @@
 """Codes, claiming, a second chat, a lost phone, and taking all of it back."""
 
 import threading
-from collections.abc import Callable
+import time
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -381,7 +381,9 @@ def history(agency: Agency, learner: int, round_: int = 1) -> None:
             conn, learner, {"round": round_, "data": {"name": "ก"}}, agency.now, agency.content
         )
         conn.execute(insert(milestones).values({**mine, "step": "s1", "at": agency.now}))
-        conn.execute(insert(measures).values({**mine, "area": "word", "before": learner / 7}))
+        conn.execute(
+            insert(measures).values({**mine, "area": f"x{learner}", "before": learner / 7})
+        )
         wish = {"learner_id": learner, "kind": "access", "at": agency.now, "due": agency.now}
         conn.execute(insert(metadata.tables["wishes"]).values(wish))
         for occurrence in (1, 1 + learner):
@@ -423,6 +425,8 @@ def test_a_merge_is_undone_exactly(agency: Agency, channel: str) -> None:
         history(agency, chat.learner)
     second.hear(Started(WRONG))
     second.hear(Started(agency.code(agency.somchai)))
+    with agency.db.write() as conn:  # the platforms have taken what was said
+        conn.execute(update(outbox).values(status="accepted"))
     before, mine, other = snapshot(agency), first.learner, second.learner
     states = {row.id: row for row in agency.rows(learners)}
     agency.tick()
@@ -533,10 +537,10 @@ def test_an_officer_gives_codes_to_their_own_unit_only(agency: Agency) -> None:
     assert (entry.by_id, entry.action) == (agency.officer, "codes_issued")
     assert decode(entry.data) == {"codes": 3, "voided": 0}
     assert not any(each.code in str(agency.rows(audit_table)) for each in made)
-    for do in (links.unlink, links.listing):
-        more_args = (agency.content, pack) if do is links.unlink else ()
-        with pytest.raises(links.Refused), agency.db.write() as conn:
-            do(conn, scope, "HR2", NOW, *more_args)  # type: ignore[operator]
+    with pytest.raises(links.Refused), agency.db.write() as conn:
+        links.unlink(conn, scope, "HR2", NOW, agency.content, pack)
+    with pytest.raises(links.Refused), agency.db.write() as conn:
+        links.listing(conn, scope, "HR2", NOW)
 
 
 def test_codes_go_page_by_page_to_everybody_once(
@@ -574,14 +578,16 @@ def guessing(agency: Agency, guesses: int, live: int) -> None:
     with agency.db.write() as conn:
         rows = [{"hr_id": f"G{n}", "name": "ก", "unit_id": agency.unit} for n in range(live)]
         conn.execute(insert(metadata.tables["persons"]), rows)
-    real, after = "", Place()
+    real = ""
+    after: Place | None = Place()
     while after is not None:
         with agency.db.write() as conn:
             made, after = codes.issue(conn, OPERATOR, Whom(), after, NOW)
         real = made[-1].code
     chats = [agency.chat("web", f"g{n}") for n in range(CHATS)]
-    for chat in chats:
+    for chat in chats[1:]:
         chat.hear(Started())
+    chats[0].welcome()
     learner_ids = [chat.learner for chat in chats]
     dice = Random(4711)
     for _ in range(guesses // (CHATS * looks.TRIES)):
@@ -592,8 +598,6 @@ def guessing(agency: Agency, guesses: int, live: int) -> None:
 
     assert agency.count(claim_codes, claim_codes.c.used_at.isnot(None)) == 0
     assert agency.count(learners, learners.c.person_id.isnot(None)) == 0
-    chats[0].press("agree")
-    chats[0].press("no_allow")
     chats[0].hear(Started(real))
     assert chats[0].state.person is not None
 
@@ -608,8 +612,8 @@ def _guess(conn: Any, agency: Agency, learner_id: int, dice: Random) -> list[str
 
 
 def test_no_guess_finds_a_code(agency: Agency) -> None:
-    """A code has 65 bits: against 1,000 that live, 20,000 guesses (5,000 on PostgreSQL)."""
-    guessing(agency, 20_000 if agency.db.sqlite else 5_000, 1_000)
+    """A code has 65 bits; the soak run guesses a million times against 10,000 that live."""
+    guessing(agency, 5_000 if agency.db.sqlite else 2_000, 1_000)
 
 
 @pytest.mark.soak
@@ -696,26 +700,20 @@ def test_turns_merges_and_unmerges_at_once_lock_nobody_out(agency: Agency) -> No
     first.hear(Started(agency.code(agency.somchai)))
     second.welcome()
     failed: list[BaseException] = []
-    over = threading.Event()
+    over, dice = threading.Event(), Random(1)
 
-    def keep(do: Callable[[], None]) -> None:
+    def talk() -> None:
+        chats = [(chat.channel, chat.address) for chat in (second, first)]
         try:
-            while not over.is_set():
-                do()
+            while not over.wait(dice.random() / 20):
+                key = f"{dice.random()}"
+                both = [Incoming(at[0], "bot", key, at[1], Said("เมนู"), NOW) for at in chats]
+                with agency.db.write() as conn:
+                    turns.take(conn, both, agency.now, agency.content, pack)
         except BaseException as error:
             failed.append(error)
 
-    def talk() -> None:
-        both = [
-            Incoming(chat.channel, "bot", f"t{n}", chat.address, Said("เมนู"), agency.now)
-            for chat in (second, first)
-            for n in (dice.random(),)
-        ]
-        with agency.db.write() as conn:
-            turns.take(conn, both, agency.now, agency.content, pack)
-
-    dice = Random(1)
-    threads = [threading.Thread(target=keep, args=(do,)) for do in (talk, talk)]
+    threads = [threading.Thread(target=talk) for _ in range(2)]
     for thread in threads:
         thread.start()
     try:
@@ -736,8 +734,10 @@ def back_and_forth(agency: Agency, second: Chat) -> None:
     second.hear(Started(agency.code(agency.somchai)))
     while len(found := agency.rows(links_table, links_table.c.what == "merged")) == merged:
         agency.tick()
+        time.sleep(0.01)
     waits = True
     while waits:
         with agency.db.write() as conn:
             args = (agency.now, agency.content, pack)
             waits = links.unmerge(conn, OPERATOR, found[-1].id, *args).waits
+        time.sleep(0.01)
