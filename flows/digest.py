@@ -327,7 +327,11 @@ def waiting(state: State, event: Found, now: datetime, content: Content) -> Turn
     use = data["next"]
     state = state.move("shown", waiting=data["left"])
     if use is None:
-        end = [] if said else [tell(state, content, "team_none_waiting")]
+        end = (
+            []
+            if said
+            else [tell(state, content, "see_you" if data["left"] else "team_none_waiting")]
+        )
         return Turn(state, (*said, *end))
     return Turn(
         state.move("waiting", use=use["use"]), (*said, tell(state, content, "confirm_use", **use))
