@@ -72,7 +72,11 @@ def agency(seed: int, units: int, people: int) -> Agency:
         parents[unit], depth[unit] = (
             (None, 1) if dice.random() < 0.03 else (above, depth[above] + 1)
         )
-    names = {unit: dice.choice(("U", "U_", "U%", "u")) + str(unit) for unit in parents}
+    names: dict[int, str] = {}
+    for unit, parent in parents.items():
+        beside = [names[each] for each in names if parents[each] == parent]
+        begins = dice.choice(beside) if beside and dice.random() < 0.6 else "U"
+        names[unit] = f"{begins}{dice.choice('_%.')}{unit}"
     where = {person: dice.randint(1, units) for person in range(1, people + 1)}
     left = {who: dice.choice((0, 0, 0, 0, TODAY - 3, TODAY, TODAY + 3)) for who in where}
     granted = [_grant(dice, dice.randint(1, people), units) for _ in range(people // 4)]
