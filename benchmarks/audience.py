@@ -133,7 +133,7 @@ def _expanded(db: Database, content: Content) -> tuple[float, float, float]:
         hash_, n = campaigns.fingerprint(conn, spec, due, NOW)
         campaigns.checked(conn, campaigns.find(conn, made), hash_, n, NOW)
         journal.begin(conn, made, spec, due, "expanding", NOW)
-    before = most = _memory()
+    before = most = memory()
     began, longest = time.perf_counter(), 0.0
     more = 1
     while more:
@@ -141,11 +141,11 @@ def _expanded(db: Database, content: Content) -> tuple[float, float, float]:
         with db.write() as conn:
             more = campaigns.expand(conn, NOW + timedelta(seconds=1), content)
         longest = max(longest, time.perf_counter() - step)
-        most = max(most, _memory())
+        most = max(most, memory())
     return time.perf_counter() - began, most - before, longest
 
 
-def _memory() -> float:
+def memory() -> float:
     """What this process holds now, in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096 / 2**20

@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -73,7 +73,9 @@ class Scheduler:
         every(self._safely, "interval", [self.move], seconds=60, misfire_grace_time=None)
         every(self._safely, "date", [self.move], misfire_grace_time=None)
         every(self._safely, "date", [self.complete], misfire_grace_time=None)
-        every(self._safely, "interval", [self.publish], seconds=60, misfire_grace_time=None)
+        soon = datetime.now(UTC)
+        look = {"seconds": 60, "next_run_time": soon, "misfire_grace_time": None}
+        every(self._safely, "interval", [self.publish], **look)
         every(self._app.warn, "interval", hours=24, misfire_grace_time=None)
         self._ticker.start()
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from content.schema import Content
 from flows import steps
-from flows.calendar import at_minute, local, next_permitted
+from flows.calendar import at_minute, local, permitted
 from flows.reminders import fits, hours
 from flows.speech import choices, say, tell
 from flows.text import long_date
@@ -269,8 +269,9 @@ def timer(state: State, now: datetime, content: Content) -> tuple[SetTimer, ...]
     at = at_minute(here + timedelta(days=ahead), state.digest.minute)
     if at <= here:
         at = at_minute(here + timedelta(days=ahead + 7), state.digest.minute)
-    due = next_permitted(at.astimezone(UTC), state.zone, content, chosen=True)
-    return (SetTimer(TIMER, TIMER, due),)
+    while not permitted(at, state.zone, content, chosen=True):  # a holiday: the day after
+        at = at_minute(at + timedelta(days=1), state.digest.minute)
+    return (SetTimer(TIMER, TIMER, at.astimezone(UTC)),)
 
 
 def weekly_off(state: State, content: Content) -> Turn:
@@ -326,7 +327,11 @@ def waiting(state: State, event: Found, now: datetime, content: Content) -> Turn
     use = data["next"]
     state = state.move("shown", waiting=data["left"])
     if use is None:
-        end = [] if said else [tell(state, content, "team_none_waiting")]
+        end = (
+            []
+            if said
+            else [tell(state, content, "see_you" if data["left"] else "team_none_waiting")]
+        )
         return Turn(state, (*said, *end))
     return Turn(
         state.move("waiting", use=use["use"]), (*said, tell(state, content, "confirm_use", **use))

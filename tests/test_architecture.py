@@ -118,6 +118,27 @@ def test_no_function_is_longer_than_forty_lines() -> None:
     assert long == []
 
 
+SHOWS_PEOPLE = ("digests.py",)
+"""Modules of `storage/` whose every public function reads people's data for a viewer; those that
+are called `reports…` are among them."""
+
+
+def test_whatever_shows_peoples_data_takes_a_scope() -> None:
+    """No reader without a scope: a module that reads for viewers must stand in the list."""
+    forgetful = [
+        f"{where(path, node.lineno)} {node.name}"
+        for path in modules("storage")
+        if path.name in SHOWS_PEOPLE or path.name.startswith("reports")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+        and not node.name.startswith("_")
+        and "scope" not in {arg.arg for arg in (*node.args.args, *node.args.kwonlyargs)}
+    ]
+
+    assert all((ROOT / "storage" / name).exists() for name in SHOWS_PEOPLE)
+    assert forgetful == []
+
+
 def test_every_module_says_what_lives_there() -> None:
     silent = [
         str(path.relative_to(ROOT))

@@ -119,6 +119,25 @@ PROGRESS_EN = {
         )
     ],
 }
+PEOPLE = [8, 0, 5, 0, 6, 0, 0, 5]
+TEAM_TH = {
+    "title": "กองบริหารทรัพยากรบุคคล",
+    "rows": [
+        {"label": label, "people": n, "told": f"{n} คน", "place": i / 7}
+        for i, (label, n) in enumerate(
+            zip(["ยังไม่เริ่ม", *STEPS_TH, "ครบทุกขั้นแล้ว"], PEOPLE, strict=True)
+        )
+    ],
+    "note": "จาก 24 คน ณ วันจันทร์ที่ 23 พฤศจิกายน 2569",
+}
+TEAM_EN = {
+    "title": "Human Resources Division",
+    "rows": [
+        {"label": f"Step {i}", "people": 1_000_000, "told": "1,000,000", "place": i / 7}
+        for i in range(8)
+    ],
+    "note": "Of 8,000,000 people, on Monday 23 November 2026",
+}
 CERTIFICATE_TH = {
     "title": "ใบรับรองการพัฒนาทักษะดิจิทัล",
     "lead": "ขอมอบใบรับรองนี้ให้ไว้เพื่อแสดงว่า",
@@ -156,6 +175,13 @@ HOSTILE_DATA = {
         "steps": [{"label": HOSTILE, "state": s} for s in STATES],
         "note": HOSTILE,
     },
+    "team": {
+        "title": HOSTILE,
+        "rows": [
+            {"label": HOSTILE, "people": n, "told": HOSTILE, "place": n} for n in (1, 0, -3, 9**9)
+        ],
+        "note": HOSTILE,
+    },
     "certificate": {field: HOSTILE for field in CERTIFICATE_EN if field not in ("areas", "issued")}
     | {"areas": [HOSTILE] * 20, "verify": URL + " " + HOSTILE},
 }
@@ -173,6 +199,9 @@ PICTURES = {
     "three axes": Picture("radar", RADAR_EN | {"axes": axes(SHORT_EN[:3])}, "twin"),
     "progress th": Picture("progress", PROGRESS_TH, "แทนภาพ"),
     "progress en": Picture("progress", PROGRESS_EN, "twin"),
+    "team th": Picture("team", TEAM_TH, "แทนภาพ"),
+    "team en": Picture("team", TEAM_EN, "twin"),
+    "nobody in the team": Picture("team", TEAM_EN | {"rows": []}, ""),
     "certificate th": Picture("certificate", CERTIFICATE_TH, "แทนภาพ"),
     "certificate en": Picture("certificate", CERTIFICATE_EN, "twin"),
 } | {f"hostile {kind}": Picture(kind, data, HOSTILE) for kind, data in HOSTILE_DATA.items()}

@@ -482,8 +482,8 @@ exception
 end $$
 """
 _ALL = "current_setting('kaona.units', true) = '*'"
-_UNITS = "string_to_array(current_setting('kaona.units', true), ',')::bigint[]"
-_BY_UNIT = f"{_ALL} or unit_id = any ({_UNITS})"
+_UNITS = "string_to_array(current_setting('kaona.units', true), ',')"
+_BY_UNIT = f"{_ALL} or unit_id::text = any ({_UNITS})"
 _BY_PERSON = f"{_ALL} or person_id in (select id from persons)"
 _BY_LEARNER = f"{_ALL} or learner_id in (select id from learners)"
 _POLICIES = {
