@@ -205,6 +205,7 @@ async def _noted(settings: Settings, given: dict[str, Any], ask: Ask, scope: Sco
     remote = await Remote.connect(var_folder(settings) / "kaona.sock")
     if remote is not None:
         await remote.call("report_asked", {**given, "by": scope.viewer, "ask": asdict(ask)})
+        await remote.close()
         return
     db = Database(settings.database_url)
     try:
@@ -224,7 +225,8 @@ def _show(made: Report, mark: Mark, lang: Lang, content: Content) -> None:
         cells = zip(made.columns, row, strict=True)
         said = (words.cell(column, value, lang, content) for column, value in cells)
         table.add_row(*(Text(" ".join(each.split()) or "–") for each in said))
-    out.print(table, width=WIDE, crop=False)
+    wide = Console(highlight=False, soft_wrap=True, width=WIDE)
+    wide.print(table, crop=False)
 
 
 def _write(made: Report, path: Path, mark: Mark, wanted: Wanted, content: Content) -> None:
