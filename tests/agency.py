@@ -10,6 +10,7 @@ from content.schema import Content
 from flows.types import Json
 from storage import profiles, roster, tokens
 from storage.database import Database
+from storage.gathered import insert_new
 from storage.models import certificates, evidence, facts, milestones, persons
 
 POISON = "poison-that-a-learner-wrote"
@@ -104,7 +105,8 @@ def happen(
             use = here | {"fact_id": id, "round": 1, "shared": True, "confirmed_at": now}
             conn.execute(insert(evidence).values(use))
         if kind == "step_done":
-            conn.execute(insert(milestones).values(here | {"round": 1, "step": data["step"]}))
+            done = here | {"round": 1, "step": data["step"]}
+            conn.execute(insert_new(conn, milestones).values(done))
     return made
 
 
