@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from bot.privacy import WIDE, Unwilling, ask, moment, out
+from bot.privacy import Unwilling, ask, moment, out, plain, show
 
 app = typer.Typer(no_args_is_help=True, help="The audit log: is it whole, and what is in it.")
 
@@ -29,5 +29,5 @@ def list_(
     for row in ask("list", target=target, limit=limit):
         by = row["by"] or "–"
         at, what, whom = moment(row["at"]), row["action"], row["target"]
-        table.add_row(str(row["id"]), at, by, what, whom, row["result"], row["data"])
-    out.print(table, width=WIDE, crop=False, markup=False)
+        table.add_row(str(row["id"]), at, by, what, whom, row["result"], plain(row["data"]))
+    show(table)

@@ -40,9 +40,14 @@ class Keeper:
         self._app = app
         self._ledger = app.var / "erasures.jsonl"
         self._anchors = app.var / "audit_anchors.jsonl"
+        self._noted = 0
+        """The latest entry that the ledger's file has."""
 
     async def tidy(self) -> None:
-        await self.erase()
+        if await self._app.read(lambda conn: wishes.waiting(conn, self._app.clock())):
+            await self.erase()
+        if await self._app.read(ledger.newest) != self._noted:  # somebody was erased in a turn
+            await self.sync()
         await self.anchor()
         await self.purge_at_night()
 
@@ -111,8 +116,10 @@ class Keeper:
             await asyncio.to_thread(self._drop, files)
             await asyncio.to_thread(self._app.db.truncate)
             log.warning("erased again after a restore", people=again)
+        newest = await self._app.read(ledger.newest)
         new = [entry for entry in await self._app.read(ledger.known) if _key(entry) not in kept]
         await asyncio.to_thread(lines.append, self._ledger, [_row(entry) for entry in new])
+        self._noted = newest
         return again
 
     def _again(

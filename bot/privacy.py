@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bot.config import load_settings
@@ -47,9 +48,16 @@ def wishes(
         left = row["ended"] or (str(row["days"]) if row["days"] >= 0 else "OVERDUE")
         when, due = day(row["at"]), day(row["due"])
         table.add_row(
-            str(row["id"]), row["kind"], row["who"], row["unit"], when, due, left, row["words"]
+            str(row["id"]),
+            row["kind"],
+            row["who"],
+            row["unit"],
+            when,
+            due,
+            left,
+            plain(row["words"]),
         )
-    out.print(table if rows else "no requests are open", width=WIDE, crop=False, markup=False)
+    show(table if rows else "no requests are open")
 
 
 @app.command()
@@ -72,7 +80,7 @@ def who_looked(person: Who) -> None:
     rows = ask("who_looked", person=person)
     for row in rows:
         table.add_row(moment(row["at"]), row["by"] or "operator", row["action"], row["result"])
-    out.print(table if rows else "nobody", width=WIDE, crop=False)
+    show(table if rows else "nobody")
 
 
 @app.command()
@@ -102,7 +110,7 @@ def purge(
     rows = ask("due")
     for row in rows:
         table.add_row(row["step"], row["rule"], f"{row['rows']:,}")
-    out.print(table, width=WIDE, crop=False)
+    show(table)
     out.print(f"{sum(row['rows'] for row in rows):,} rows are over; nothing was deleted")
 
 
@@ -130,6 +138,16 @@ def register(
         to.mkdir(parents=True, exist_ok=True)
         (to / name).write_text(text, encoding="utf-8")
         out.print(str(to / name))
+
+
+def show(table: Table | str) -> None:
+    """Ids and words whole, however narrow the terminal is."""
+    Console(highlight=False, width=max(out.width, WIDE)).print(table)
+
+
+def plain(text: str) -> str:
+    """Somebody's words as they are, whatever brackets are in them."""
+    return escape(text)
 
 
 # --- asking --------------------------------------------------------------------------

@@ -79,21 +79,22 @@ def verify(conn: Connection, anchors: Iterable[Anchor] = ()) -> Broken | None:
     and of a log that was written anew as a whole."""
     start, before = _beginning(conn)
     wanted = {anchor.id: anchor.hash for anchor in anchors if anchor.id > start}
-    rows = conn.execute(select(audit).order_by(audit.c.id).execution_options(yield_per=5000))
-    for row in rows:
-        if row.id <= start:
-            return Broken(row.id, "before the beginning")
-        kept = {
-            name: getattr(row, name) for name in ("by_id", "action", "target", "result", "data")
-        }
-        if seal(before, row.at, kept) != row.hash:
-            return Broken(row.id, "its seal does not fit")
-        if wanted.pop(row.id, row.hash) != row.hash:
-            return Broken(row.id, "not what was anchored")
-        before = row.hash
-    if wanted:
-        return Broken(min(wanted), "anchored, and missing")
-    return None
+    query = select(audit).order_by(audit.c.id).execution_options(yield_per=5000)
+    with conn.execute(query) as rows:
+        for row in rows:
+            if row.id <= start:
+                return Broken(row.id, "before the beginning")
+            kept = {name: getattr(row, name) for name in _SEALED}
+            if seal(before, row.at, kept) != row.hash:
+                return Broken(row.id, "its seal does not fit")
+            if wanted.pop(row.id, row.hash) != row.hash:
+                return Broken(row.id, "not what was anchored")
+            before = row.hash
+    return Broken(min(wanted), "anchored, and missing") if wanted else None
+
+
+_SEALED = ("by_id", "action", "target", "result", "data")
+"""What a seal covers, beside the moment and the entry before."""
 
 
 def _beginning(conn: Connection) -> tuple[int, str]:

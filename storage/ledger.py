@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from storage.models import addresses, erasures, learners, persons
 from storage.privacy import anonymise, erase
@@ -70,6 +70,12 @@ def erase_person(conn: Connection, person_id: int, now: datetime) -> list[str]:
     note(conn, [Entry(hashed("person", hr_id), now, "person")])
     anonymise(conn, [person_id], now)
     return files
+
+
+def newest(conn: Connection) -> int:
+    """The number of the latest entry; 0 when there is none."""
+    found: int | None = conn.execute(select(func.max(erasures.c.id))).scalar()
+    return found or 0
 
 
 def known(conn: Connection) -> list[Entry]:

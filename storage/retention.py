@@ -106,6 +106,8 @@ def finish(
     those = columns[0].in_(keys) if len(columns) == 1 else tuple_(*columns).in_(keys)
     where = and_(those, step.over(cutoff(register.rule(step.rule), now)))
     if step.end is not None:
+        locked = select(columns[0]).where(those).order_by(columns[0]).with_for_update()
+        conn.execute(locked).all()  # somebody may just have come back: look again under the lock
         still = list(conn.execute(select(columns[0]).where(where).order_by(columns[0])).scalars())
         return len(still), step.end(conn, still, now)
     if step.values is not None:

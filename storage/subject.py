@@ -12,8 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Table, false, func, or_, selec
 from content.schema import DataTable, Register
 from flows.calendar import local
 from storage import audit, messages
-from storage.models import addresses, grants, learners, metadata, outbox, persons, units
+from storage.models import addresses, grants, learners, metadata, outbox, persons, timers, units
 from storage.models import audit as audit_table
+from storage.privacy import TOLD
 from storage.scope import Scope
 
 Rows = list[dict[str, Any]]
@@ -100,7 +101,8 @@ def _about(each: DataTable, table: Table, whom: Subject) -> ColumnElement[bool]:
 
 
 def tables(conn: Connection, whom: Subject, register: Register) -> dict[str, Rows]:
-    """Every personal column of every row about somebody, ready for JSON, by table."""
+    """Every personal column of every row about somebody, ready for JSON, by table. What waits to be
+    told to them of somebody else is that person's, and left out."""
     found: dict[str, Rows] = {}
     for each in register.tables:
         table = metadata.tables[each.name]
@@ -110,6 +112,8 @@ def tables(conn: Connection, whom: Subject, register: Register) -> dict[str, Row
         more = [table.c.message_id] if table is outbox else []
         rows = select(*keys, *more).where(_about(each, table, whom))
         plain = [_plain(row) for row in conn.execute(rows.order_by(*table.primary_key)).mappings()]
+        if table is timers:
+            plain = [row | {"data": None} if row["kind"] in TOLD else row for row in plain]
         if plain:
             found[each.name] = _worded(conn, plain) if table is outbox else plain
     _name_ids(conn, found)

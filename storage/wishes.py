@@ -68,6 +68,12 @@ def undo(conn: Connection, learner_id: int, now: datetime) -> bool:
     return ended.rowcount > 0
 
 
+def waiting(conn: Connection, now: datetime) -> bool:
+    """Whether anybody's hour has come; without a lock."""
+    due = (wishes.c.kind == "erase", wishes.c.ended_at.is_(None), wishes.c.due <= now)
+    return conn.execute(select(wishes.c.id).where(*due).limit(1)).first() is not None
+
+
 def leaving(conn: Connection, now: datetime, limit: int = 20) -> list[int]:
     """Learners whose hour has come; locked, oldest id first, and looked at again once they are."""
     due = (wishes.c.kind == "erase", wishes.c.ended_at.is_(None), wishes.c.due <= now)

@@ -134,7 +134,13 @@ def _value(table: Table, column: Column[Any], who: Planted, at: datetime) -> Any
         return True
     if isinstance(column.type, Float):
         return 0.5
-    if isinstance(column.type, Text) and column.name in ("data", "payload", "event", "picture"):
+    if isinstance(column.type, Text) and column.name in (
+        "data",
+        "payload",
+        "event",
+        "picture",
+        "detail",
+    ):
         return encode({"text": f"{who.mark} {table.name}.{column.name}"}).decode()
     if column.type.python_type is str:
         return f"{who.mark}{column.name}"[: getattr(column.type, "length", None) or 40]

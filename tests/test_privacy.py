@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import insert, select, update
 from starlette.testclient import TestClient
 
+from bot import lines
 from bot.app import App
 from bot.config import Settings
 from content.schema import Content
@@ -408,6 +409,24 @@ async def test_whoever_comes_back_after_an_erasure_is_not_erased_again(house: Ho
             lambda conn: conn.execute(select(learners.c.address)).scalars().all()
         )
     assert found == ["somebody"]
+
+
+@pytest.mark.anyio
+async def test_whoever_will_not_wait_is_in_the_ledger_within_a_minute(house: House) -> None:
+    """The turn itself erases, without a folder; the ticker writes it down."""
+    app = house.app()
+    async with app.running():
+        path = house.folder / "erasures.jsonl"
+        who = await app.dispatcher.run(lambda conn, now: create(conn, "web", "somebody", now))
+        await app.dispatcher.run(lambda conn, now: ledger.erase_learners(conn, [who], now))
+        assert not path.exists()
+        await app.keeper.tidy()
+        assert len(path.read_text().splitlines()) == 1
+        path.write_text(path.read_text() + '{"torn')
+        other = await app.dispatcher.run(lambda conn, now: create(conn, "web", "other", now))
+        await app.dispatcher.run(lambda conn, now: ledger.erase_learners(conn, [other], now))
+        await app.keeper.tidy()
+    assert len(list(lines.read(path))) == 2
 
 
 # --- the copy by its link ----------------------------------------------------------------

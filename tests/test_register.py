@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from bot import copies
 from bot.register import documents
@@ -15,7 +16,7 @@ from content.load import Files, load
 from content.schema import Content
 from storage import subject
 from storage.database import Database
-from storage.models import metadata
+from storage.models import metadata, timers
 from storage.scope import NOBODY, OPERATOR, Denied
 from tests.planted import NOW, Planted, agency, plant
 
@@ -110,6 +111,19 @@ def test_a_copy_is_of_nobody_else(db: Database, content: Content, somebody: Plan
     marks = set(re.findall(r"MARK\d{6}", str(made)))
 
     assert marks == {somebody.mark}
+
+
+def test_what_is_to_be_told_of_somebody_else_is_not_theirs(
+    db: Database, content: Content, somebody: Planted
+) -> None:
+    """A request to confirm a colleague's use at work waits for a manager."""
+    with db.write() as conn:
+        told = {"learner_id": somebody.learner, "kind": "confirm_use", "key": "9", "due": NOW}
+        conn.execute(insert(timers).values(**told, data='{"who":"เพื่อนร่วมงาน"}'))
+    made = _export(db, content, somebody)
+
+    assert len(made["tables"]["timers"]) == 2
+    assert "เพื่อนร่วมงาน" not in str(made)
 
 
 def test_a_copy_can_be_read(db: Database, content: Content, somebody: Planted) -> None:

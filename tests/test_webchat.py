@@ -529,11 +529,13 @@ def test_both_languages_have_the_same_words() -> None:
 
 def test_every_word_that_is_used_exists_and_every_word_is_used() -> None:
     pages = "".join(
-        (ROOT / "bot/templates" / name).read_text() for name in ("chat.html", "verify.html")
+        (ROOT / "bot/templates" / name).read_text()
+        for name in ("chat.html", "verify.html", "mydata.html", "copy.html")
     )
     script = (ROOT / "bot/static/chat.js").read_text()
     used = set(re.findall(r"words\.([a-z_0-9]+)", pages + script))
     used |= set(re.findall(r'data-(?:word|label)="([a-z_0-9]+)"', pages))
+    used |= set(re.findall(r'"(copy_(?:yes|no))"', (ROOT / "bot/copies.py").read_text()))
     thrown = {key for key in webchat.words("th") if f'"{key}"' in script or key == "unavailable"}
 
     assert used <= set(webchat.words("th"))
