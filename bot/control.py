@@ -195,8 +195,3 @@ class Remote:
         if not line:
             raise ConfigError("the running service could not do this: see its log")
         return json.loads(line)
-
-    async def close(self) -> None:
-        self._writer.close()
-        with contextlib.suppress(ConnectionError):
-            await self._writer.wait_closed()

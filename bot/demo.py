@@ -10,7 +10,7 @@ from content.schema import Content, Demo, DemoPerson, DemoUse
 from flows import steps
 from flows.calendar import at_minute, local
 from flows.types import AnyEvent, Pressed, Reply, Said, Started, State
-from storage import roster, turns
+from storage import publications, roster, turns
 from storage.database import Database
 from storage.gathered import decode_state
 from storage.models import learners, outbox, persons, timers
@@ -40,6 +40,7 @@ def load(
         done()
     with db.write() as conn:
         _settle(conn, now)
+        publications.publish(conn, now, content)
 
 
 def _people(conn: Connection, demo: Demo, now: datetime) -> dict[str, int]:
