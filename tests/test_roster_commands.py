@@ -1,18 +1,20 @@
 """`kaona roster …`, as an officer types it: here, and beside a running service."""
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 from openpyxl import load_workbook
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from bot.roster import Unwilling, app
 from content.schema import Content
-from storage.models import audit, grants, persons
+from storage.database import Database
+from storage.models import audit, grants, persons, roster_changes
 from tests.rosters import HR, PEOPLE, book, sheet
-from tests.running import edge, environment, kaona, ready, rows
+from tests.running import edge, environment, eventually, kaona, ready, rows
 
 
 @pytest.fixture
@@ -101,3 +103,40 @@ def test_commands_reach_the_running_service(made: str, tmp_path: Path, content: 
     assert (tmp_path / "wrong-refused.xlsx").exists()
     assert len(rows(made, select(persons.c.id))) == 6
     assert ("hr", "hand") in rows(made, select(grants.c.role, grants.c.source))
+
+
+def test_what_was_to_be_so_from_today_on_is_so_soon_after_a_start(
+    made: str, content: Content, capsys: pytest.CaptureFixture[str]
+) -> None:
+    type_ = Desk(capsys)
+    type_("import", "all.csv")
+    db = Database(made)
+    with db.write() as conn:
+        conn.execute(
+            insert(roster_changes).values(person_id=1, effective_on=1, data='{"title":"ใหม่"}')
+        )
+    db.close()
+
+    with edge(made, content):
+        eventually(lambda: rows(made, select(roster_changes.c.applied_at))[0][0])
+
+    assert rows(made, select(persons.c.title).where(persons.c.id == 1)) == [("ใหม่",)]
+
+
+def test_every_reason_has_its_sentence(content: Content) -> None:
+    """A reason is named in code, and its sentence stands in content/roster.toml."""
+    folder = Path(__file__).parent.parent
+    named: dict[str, set[str]] = {"reasons": set(), "refusals": set()}
+    says = {"Fault": 1, "_fault": 0, "Unclear": 0, "Refusal": 0, "Refused": 0, "Unreadable": 0}
+    for name in ("flows/roster", "flows/chains", "flows/days", "bot/sheet_worker", "bot/sheets",
+                 "bot/roster_desk", "storage/roster_grants"):  # fmt: skip
+        for node in ast.walk(ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Name(id=call) | ast.Attribute(attr=call), args=args):
+                    if call in says and isinstance(why := args[says[call]], ast.Constant):
+                        row = call in ("Fault", "_fault", "Unclear")
+                        named["reasons" if row else "refusals"].add(str(why.value))
+
+    assert named["reasons"] == content.roster.reasons.keys()
+    assert named["refusals"] <= content.roster.refusals.keys()
+    assert {"broken", "encoding", "busy", "rows", "leavers"} <= content.roster.refusals.keys()
