@@ -1,4 +1,4 @@
-"""python -m benchmarks [a|d|e|f|g|h|i|j|k|l ...] [--quick]: measure, show, and keep as CSV."""
+"""python -m benchmarks [a|d|e|f|g|h|i|j|k|l|o ...] [--quick]: measure, show, and keep as CSV."""
 
 import csv
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import audience, campaigns, measures
+from benchmarks import agency, audience, campaigns, measures
 from benchmarks.measures import Row
 
 RESULTS = Path(__file__).parent / "results"
@@ -25,6 +25,7 @@ MEASURES = {
     "j": campaigns.telegram,
     "k": campaigns.replies,
     "l": audience.counting,
+    "o": agency.reports,
 }
 """`a` also measures b and c: they only mean something side by side."""
 
