@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import audience, campaigns, digests, measures, rosters
+from benchmarks import agency, audience, campaigns, digests, measures, rosters
 from benchmarks.measures import Row
 
 RESULTS = Path(__file__).parent / "results"
@@ -27,6 +27,7 @@ MEASURES = {
     "l": audience.counting,
     "m": rosters.importing,
     "n": digests.teams,
+    "o": agency.reports,
 }
 """`a` also measures b and c: they only mean something side by side."""
 

@@ -1,15 +1,30 @@
 """A whole agency, made inside the database: units, persons, learners, and what they did."""
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, text
 
+from benchmarks import processes
+from benchmarks.audience import _memory as memory
 from benchmarks.fill import HEX, NUMBERS
+from benchmarks.measures import Row
+from bot.exports import Mark, csv
+from content.load import load
+from content.schema import Content
 from flows.calendar import local
+from storage import weeks
 from storage.database import Database
 from storage.migrate import migrate
 from storage.models import facts, measures, to_micros
+from storage.reports import Ask, report
+from storage.scope import OPERATOR
 
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 """When it is, for whoever measures: a Friday morning in Bangkok."""
@@ -209,3 +224,81 @@ def _insert(db: Database, into: str, values: str, many: int, where: str = "") ->
         span = {"first": first, "last": min(first + CHUNK - 1, many)}
         with db.write() as conn:
             conn.execute(statement, known | span)
+
+
+# --- (o) -----------------------------------------------------------------------------
+
+RUNS = 20
+
+
+def reports(quick: bool) -> list[Row]:
+    """Reports over a whole agency: at full size on SQLite, and smaller on both engines."""
+    rows: list[Row] = []
+    sizes = {"SQLite": (1_000_000, 50_000_000), "PostgreSQL": (100_000, 1_000_000)}
+    for name, place in (("SQLite", processes.sqlite), ("PostgreSQL", processes.postgresql)):
+        learners, many = (20_000, 200_000) if quick else sizes[name]
+        with place() as url:
+            fill(url, learners, many)
+            rows += measured(url, f"{learners:,} learners, {many:,} facts, {name}", quick)
+    return rows
+
+
+def measured(url: str, where: str, quick: bool) -> list[Row]:
+    """The figures for a database that is filled."""
+    db = Database(url)
+    try:
+        before = memory()
+        took = sorted(_timed(db, "funnel") for _ in range(5 if quick else RUNS))
+        p95 = took[int(0.95 * (len(took) - 1))]
+        grown = memory() - before
+        with db.read() as conn:
+            first = weeks.monday(local(NOW).toordinal()) - 14
+            began = time.perf_counter()
+            found = weeks.count(conn, first)
+            week = time.perf_counter() - began
+        skills = _timed(db, "skills")
+        exported, held = _exported(db)
+    finally:
+        db.close()
+    return [
+        Row(f"(o) funnel of the whole agency, p50, {where}", took[len(took) // 2], "s"),
+        Row(f"(o) funnel of the whole agency, p95, {where}", p95, "s", "≤ 1", p95 <= 1),
+        Row(f"(o) memory grown over these, {where}", grown, "MiB"),
+        Row(f"(o) counting one week of facts ({len(found):,} rows), {where}", week, "s"),
+        Row(f"(o) skills of the whole agency, {where}", skills, "s"),
+        Row(f"(o) names of all who wait for help as CSV, {where}", exported, "s"),
+        Row(f"(o) memory grown meanwhile, {where}", held, "MiB", "≤ 50", held <= 50),
+    ]
+
+
+@lru_cache(maxsize=1)
+def load_content() -> Content:
+    return load()
+
+
+def _timed(db: Database, name: str) -> float:
+    """Seconds until the last row is there."""
+    content, began = load_content(), time.perf_counter()
+    with db.read() as conn:
+        for _ in report(conn, name, OPERATOR, Ask(), NOW, content).rows:
+            pass
+    return time.perf_counter() - began
+
+
+def _exported(db: Database) -> tuple[float, float]:
+    """Seconds, and MiB more than before at the most."""
+    content, before = load_content(), memory()
+    most = before
+    began = time.perf_counter()
+    with db.read() as conn:
+        made = report(conn, "behind", OPERATOR, Ask(), NOW, content)
+
+        def watched() -> Iterator[Any]:
+            nonlocal most
+            for n, row in enumerate(made.rows):
+                if n % 10_000 == 0:
+                    most = max(most, memory())
+                yield row
+
+        csv.write(replace(made, rows=watched()), Path("/dev/null"), Mark("", NOW), "th", content)
+    return time.perf_counter() - began, most - before

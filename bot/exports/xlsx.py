@@ -73,6 +73,8 @@ class _Sheets:
                 raise Wrong("rows")
             self._row(sheet, last, row)
             reports.add(sums, row, by, values)
+        if not last:  # a table has a row at least
+            sheet.write_blank(1, 0, None, self._text)
         _as_table(sheet, max(last, 1), names, report.name)
         return sums
 
