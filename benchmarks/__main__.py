@@ -1,4 +1,4 @@
-"""python -m benchmarks [a|d|e|f|g|h|i|j|k|l ...] [--quick]: measure, show, and keep as CSV."""
+"""python -m benchmarks [a|d|e|f|g|h|i|j|k|l|p ...] [--quick]: measure, show, and keep as CSV."""
 
 import csv
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import audience, campaigns, measures
+from benchmarks import audience, campaigns, measures, ocsc
 from benchmarks.measures import Row
 
 RESULTS = Path(__file__).parent / "results"
@@ -25,6 +25,7 @@ MEASURES = {
     "j": campaigns.telegram,
     "k": campaigns.replies,
     "l": audience.counting,
+    "p": ocsc.report,
 }
 """`a` also measures b and c: they only mean something side by side."""
 

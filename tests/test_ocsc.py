@@ -33,7 +33,7 @@ from content.schema import Content
 from flows.composed import BLOCKS, Document, compose
 from flows.report import Counted, Pairs, Report, change, make, quantile
 from flows.text import plain
-from storage import ocsc, programmes
+from storage import ocsc, programmes, roster
 from storage.campaigns import Refused
 from storage.database import Database
 from storage.models import (
@@ -43,6 +43,7 @@ from storage.models import (
     facts,
     measures,
     milestones,
+    persons,
     profiles,
     snapshots,
 )
@@ -417,6 +418,15 @@ def test_the_command_writes_one_file_where_it_is_told(
 
     assert capsys.readouterr().out == "one.json\n"
     assert json.loads((typed / "one.json").read_bytes())["audience"] == "internal"
+    db = Database(f"sqlite:///{typed}/kaona.db")
+    with db.write() as conn:
+        director = conn.execute(select(persons.c.id).where(persons.c.hr_id == "A-3")).scalar_one()
+        roster.grant(conn, director, "ocsc", NOW)
+    db.close()
+    report_ocsc(YEAR, ["json"], typed / "two.json", by="A-3")
+    assert json.loads((typed / "two.json").read_bytes())["audience"] == "ocsc"
+    with pytest.raises(Unwilling, match="may not do this"):  # small groups are for HR alone
+        report_ocsc(YEAR, ["json"], typed / "three.json", internal=True, by="A-3")
     for wrong in (["--year", "2027"], ["--year", str(YEAR), "--format", "odt"]):
         with pytest.raises(Unwilling):
             app(["ocsc", *wrong], standalone_mode=False)
