@@ -121,28 +121,32 @@ async def _report(
     one that is frozen now. The answer holds the figures and the composed document."""
     if freeze:
         return await _freeze(app, year, audience, again, by)
-    frozen = await app.read(lambda conn: ocsc.latest(conn, year))
-    if frozen is not None:
-        return {"frozen": frozen.version, "seal": frozen.hash, **frozen.reports[audience]}
-    counted, scope = await _count(app, year, by)
-    if by:
-        target = f"report:{ocsc.NAME}:{year}"
-        await app.dispatcher.run(
-            lambda conn, now: audit.note(
-                conn, scope.viewer, "report_viewed", target, now, audience=audience
-            )
+    scope = await app.read(lambda conn: _viewer(conn, audience, by, app.clock()))
+    target, frozen = f"report:{ocsc.NAME}:{year}", await app.read(lambda c: ocsc.latest(c, year))
+    found = frozen and {"frozen": frozen.version, "seal": frozen.hash, **frozen.reports[audience]}
+    if not found:
+        counted = await _count(app, scope, year)
+        found = {"frozen": 0, "seal": "", **composed(counted, audience, app.content)}
+    await app.dispatcher.run(
+        lambda conn, now: audit.note(
+            conn, scope.viewer, "report_viewed", target, now, audience=audience
         )
-    return {"frozen": 0, "seal": "", **composed(counted, audience, app.content)}
+    )
+    return found
 
 
-async def _count(app: "App", year: int, by: str) -> tuple[Counted, Scope]:
-    """Count as the operator, or as the officer who asks. Reads alone: nobody waits for it."""
+def _viewer(conn: Connection, audience: Audience, by: str, now: datetime) -> Scope:
+    """Whoever asks: the operator, or somebody who sees figures of the whole agency. What small
+    groups are shown in is for HR alone."""
+    if not by:
+        return OPERATOR
+    return programmes.officer(conn, by, "roster" if audience == "internal" else "figures", now)
+
+
+async def _count(app: "App", scope: Scope, year: int) -> Counted:
+    """Reads alone: nobody waits for it."""
     now = app.clock()
-    scope = OPERATOR
-    if by:
-        scope = await app.read(lambda conn: programmes.someone(conn, by, "figures", now))
-    counted = await app.read(lambda conn: ocsc.gather(conn, scope, year, now, app.content))
-    return counted, scope
+    return await app.read(lambda conn: ocsc.gather(conn, scope, year, now, app.content))
 
 
 def composed(
@@ -160,14 +164,14 @@ async def _freeze(
 ) -> dict[str, Any]:
     now, content = app.clock(), app.content
 
-    def allowed(conn: Connection) -> int:
-        programmes.officer(conn, by, "roster", now)
+    def allowed(conn: Connection) -> tuple[Scope, int]:
+        scope = programmes.officer(conn, by, "roster", now)
         if now < ocsc.span(year, now).start:
             raise Refused(Trouble(("year",), "year_open", {"year": year}))
-        return ocsc.next_version(conn, year, again=again)
+        return scope, ocsc.next_version(conn, year, again=again)
 
-    version = await app.read(allowed)
-    counted, _ = await _count(app, year, by)
+    scope, version = await app.read(allowed)
+    counted = await _count(app, scope, year)
     reports: dict[str, dict[str, Any]] = {
         each: composed(counted, each, content, version, version - 1) for each in AUDIENCES
     }
