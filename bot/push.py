@@ -85,8 +85,9 @@ class Pusher:
     def _look(self, conn: Connection) -> None:
         """Learn how far the log is settled. A mark that is not settled yet is kept, so that its
         turn comes however busy the log is."""
-        self._mark = self._mark or settled.mark(conn)
-        if settled.is_settled(conn, self._mark):
+        if self._mark is None and settled.newest(conn) > self._last:
+            self._mark = settled.mark(conn)
+        if self._mark is not None and settled.is_settled(conn, self._mark):
             self._last, self._mark = self._mark.last, None
 
     # --- one hook ------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def token_revoke(id: Id) -> None:
 @hook.command("add")
 def hook_add(
     hr_id: HrId,
-    url: Annotated[str, typer.Option(help="Where to: https, on the public internet.")],
+    url: Annotated[str, typer.Argument(help="Where to: https, on the public internet.")],
     kind: Annotated[str, typer.Option(help="webhook or xapi.")] = "webhook",
     topic: Annotated[list[str] | None, typer.Option(help="Only these events; else all.")] = None,
     user: Annotated[str, typer.Option(help="Of the learning record store.")] = "",

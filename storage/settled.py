@@ -20,28 +20,41 @@ PATIENCE = 2.0
 
 
 class Mark(Struct, frozen=True):
-    """The newest fact that was visible, and the first transaction id that was still free then."""
+    """The newest fact that was visible, and a transaction id that was given out after that."""
 
     last: int
-    free: int
+    later: int
 
 
 def mark(conn: Connection) -> Mark:
-    last = conn.execute(select(func.coalesce(func.max(facts.c.id), 0))).scalar_one()
-    # asked afterwards: whoever was given an id up to `last` had begun by then
-    free = _number(conn, "xmax") if conn.dialect.name == "postgresql" else 0
-    return Mark(last, free)
+    """For a transaction that has not written anything: on PostgreSQL it takes an id here."""
+    last = newest(conn)
+    if conn.dialect.name == "sqlite":
+        return Mark(last, 0)
+    # pg_snapshot_xmax would not do: it is only behind the last transaction that has ENDED
+    if _number(conn, "pg_current_xact_id_if_assigned()") is not None:
+        raise RuntimeError("a mark is taken in a transaction of its own")
+    return Mark(last, _number(conn, "pg_current_xact_id()") or 0)
+
+
+def newest(conn: Connection) -> int:
+    """The id of the newest fact that is visible."""
+    found: int = conn.execute(select(func.coalesce(func.max(facts.c.id), 0))).scalar_one()
+    return found
 
 
 def is_settled(conn: Connection, at: Mark) -> bool:
     """Whether every transaction that might still show a fact up to the mark has ended."""
-    return conn.dialect.name == "sqlite" or _number(conn, "xmin") >= at.free
+    if conn.dialect.name == "sqlite":
+        return True
+    oldest = _number(conn, "pg_snapshot_xmin(pg_current_snapshot())")
+    return oldest is not None and oldest >= at.later
 
 
-def _number(conn: Connection, edge: str) -> int:
-    """The oldest transaction that is under way (xmin), or the first that has not begun (xmax)."""
-    found = text(f"select pg_snapshot_{edge}(pg_current_snapshot())::text::bigint")
-    return int(conn.execute(found).scalar_one())
+def _number(conn: Connection, what: str) -> int | None:
+    """A transaction id as a number."""
+    found: int | None = conn.execute(text(f"select {what}::text::bigint")).scalar_one()
+    return found
 
 
 def settled(conn: Connection, patience: float = PATIENCE) -> int | None:

@@ -13,13 +13,16 @@ from xml.etree import ElementTree
 
 import jwt
 import pytest
+from starlette.testclient import TestClient
 
+from bot.app import App
 from bot.badges import Badges
+from bot.config import Settings
 from content.schema import Content
 from storage import privacy
 from storage.database import ConfigError
 from tests.agency import CODE, Agency, full
-from tests.running import Edge, edge, ready
+from tests.running import Edge, edge, environment, ready
 
 BASE = "https://kaona.example.go.th"
 IRI = re.compile(r"[a-z][a-z0-9+.-]*:\S+")
@@ -173,7 +176,7 @@ def test_the_picture_carries_the_badge(door: Edge) -> None:
 
 def test_the_page_offers_it(door: Edge) -> None:
     page = get(door, f"/verify/{CODE}").text
-    english = door.client.get(f"/verify/{CODE}?lang=en").text
+    english = door.client.get(f"/verify/{CODE}", headers={"accept-language": "en"}).text
 
     assert "ดาวน์โหลดป้ายดิจิทัล (Open Badges 3.0)" in page
     assert "/verify/ABCD-EFGH-JKLM-N.svg" in page
@@ -209,10 +212,12 @@ def test_the_key_is_made_once_and_ours_alone(kept: tuple[Edge, Agency]) -> None:
 def test_without_a_public_address_there_are_no_badges(folder: Path, content: Content) -> None:
     url = ready(folder)
     full(url, content)
-    with edge(url, content, KAONA_PUBLIC_URL="") as door:
-        assert door.client.get(f"/verify/{CODE}.json").status_code == 404
-        assert door.client.get("/.well-known/jwks.json").status_code == 404
-        answer = door.client.get("/api/v1/badges/keys")
-        assert "Open Badges" not in door.client.get(f"/verify/{CODE}").text
+    given = environment(url, KAONA_PUBLIC_URL="")
+    app = App(Settings(_env_file=None, **given), content, works=False)  # type: ignore[call-arg]
+    with TestClient(app.asgi()) as client:
+        assert client.get(f"/verify/{CODE}.json").status_code == 404
+        assert client.get("/.well-known/jwks.json").status_code == 404
+        answer = client.get("/api/v1/badges/keys")
+        assert "Open Badges" not in client.get(f"/verify/{CODE}").text
     assert answer.status_code == 503
     assert "KAONA_PUBLIC_URL" in json.loads(answer.text)["detail"]

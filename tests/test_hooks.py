@@ -39,6 +39,7 @@ def there() -> Iterator[Received]:
 async def hooked(here: Pushing, there: Received, who: str = "hr", **more: Any) -> int:
     made = await here.hook(who, there.url, **more)
     there.receiver.secret = made["secret"]
+    there.receiver.clock = lambda: here.clock.now.timestamp()
     return int(made["id"])
 
 

@@ -312,6 +312,30 @@ def test_a_look_at_the_log_waits_for_those_who_are_late(db: Database) -> None:
         assert settled.settled(conn, 0.1) == before
 
 
+def test_whoever_began_later_but_was_given_a_lower_id_is_waited_for(db: Database) -> None:
+    """The worst order: the older transaction commits a higher id while the newer one, with the
+    lower id, still runs. No transaction above the running one has ended by then."""
+    if db.sqlite:
+        pytest.skip("one writer")
+    agency, one = Agency(db, NOW), [("round_begun", {"round": 2})]
+    older, newer = db.writer.connect(), db.writer.connect()
+    try:
+        older.execute(update(persons).where(persons.c.id == 1).values(title="x"))
+        newer.execute(update(persons).where(persons.c.id == 2).values(title="x"))
+        (low,) = happen(newer, agency.learners["a1"], NOW, one)
+        (high,) = happen(older, agency.learners["b1"], NOW, one)
+        older.commit()
+        assert low < high
+        with db.read() as conn:
+            assert settled.settled(conn, 0.1) is None
+        newer.commit()
+        with db.read() as conn:
+            assert settled.settled(conn, 1.0) == high
+    finally:
+        older.close()
+        newer.close()
+
+
 def test_two_pushers_push_once(url: str, content: Content, lrs: Stored) -> None:
     if url.startswith("sqlite"):
         pytest.skip("one process")

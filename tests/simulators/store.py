@@ -158,7 +158,7 @@ class Receiver(Simulator):
     async def answer(self, request: web.BaseRequest, record: Json) -> web.StreamResponse:
         await self.note(request, record)
         body = await request.read()
-        if not verify(self.secret, dict(request.headers), body):
+        if not verify(self.secret, dict(request.headers), body, self.clock()):
             self.bad += 1
             return answer({}, 401)
         self.events.append(json.loads(body))
