@@ -30,7 +30,7 @@ By = Annotated[str, typer.Option(help="Your id at HR; without it, the machine's 
 Ask = Callable[[str, dict[str, Any]], Awaitable[Any]]
 FORMATS = ("pdf", "csv", "png-folder")
 DOORS = ("line", "telegram", "web", "none")
-MOST = 5_000
+MOST = 2_000
 """People on the sheets of one PDF."""
 ACTIVE = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would run."""

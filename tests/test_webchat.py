@@ -247,6 +247,13 @@ def test_first_visit_starts_the_conversation(somchai: TestClient, chat: FakeChat
     assert chat.heard[0].event == Started()
 
 
+def test_start_may_bring_a_code_along(somchai: TestClient, chat: FakeChat) -> None:
+    say(somchai, start=True, code="ABCD-EFGH-JKLM-N")
+
+    assert chat.heard[0].event == Started("ABCD-EFGH-JKLM-N")
+    assert say(somchai, start=True, code="x" * 65).status_code == 400
+
+
 def test_trying_again_is_heard_once_and_still_answered(somchai: TestClient, chat: FakeChat) -> None:
     say(somchai, text="hello")
     again = say(somchai, text="hello")

@@ -191,6 +191,24 @@ def bubbles(page: Page) -> list[str]:
     return [text.strip() for text in page.locator("#log .bubble .text").all_inner_texts()]
 
 
+def test_code_of_a_sheet_is_given_once_and_stands_in_no_address(
+    somchai: Page, chat: FakeChat, address: str
+) -> None:
+    """Behind the #, for somebody new and in a chat that is open already."""
+    somchai.goto(f"{address}/chat#code=ABCD-EFGH-JKLM-N")
+    expect(somchai.locator("#log .turn.bot")).to_have_count(2)
+    somchai.reload()
+    expect(somchai.locator("#log .turn.bot")).to_have_count(2)
+
+    assert [each.event for each in chat.heard] == [Started(), Started("ABCD-EFGH-JKLM-N")]
+    assert somchai.url == f"{address}/chat"
+    somchai.context.clear_cookies()
+    somchai.goto("about:blank")
+    somchai.goto(f"{address}/chat#code=BCDE-FGHJ-KLMN-P")
+    expect(somchai.locator("#log .turn.bot")).to_have_count(1)
+    assert chat.heard[2].event == Started("BCDE-FGHJ-KLMN-P")
+
+
 def test_first_visit_starts_and_a_tap_answers(somchai: Page, chat: FakeChat) -> None:
     somchai.get_by_role("button", name=f"{LETTERS[1]}. {THAI}").click()
     expect(somchai.locator("#log .bot .text")).to_have_text([f"{THAI} 1", f"{THAI} 2"])
