@@ -36,12 +36,13 @@ def teams_of(db: Database, many: int) -> int:
         span = {"first": start, "last": min(start + CHUNK - 1, many)}
         numbers = f"from ({NUMBERS[db.sqlite]}) as numbers"
         with db.write() as conn:
-            into = "insert into persons (id, hr_id, name, unit_id)"
-            conn.execute(text(f"{into} select i, 'P' || i, 'n', {unit} {numbers}"), span)
+            into = "insert into persons (id, hr_id, name, unit_id, supervisor_id)"
+            head = f"case when i > {len(groups)} then i % {len(groups)} + 1 end"
+            conn.execute(text(f"{into} select i, 'P' || i, 'n', {unit}, {head} {numbers}"), span)
     with db.write() as conn:
         placed = f"person_id = learner_id, unit_id = {first} + learner_id % {len(groups)}"
         conn.execute(text(f"update profiles set {placed}"))
-        conn.execute(text("update learners set person_id = id where id = 1"))
+        conn.execute(text("update learners set person_id = id"))
         division = conn.execute(text("select min(id) + 1 from units")).scalar()
         roster.grant(conn, 1, "manager", NOW, division)
     with db.write() as conn:

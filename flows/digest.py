@@ -330,7 +330,7 @@ def waiting(state: State, event: Found, now: datetime, content: Content) -> Turn
         end = (
             []
             if said
-            else [tell(state, content, "see_you" if data["left"] else "team_none_waiting")]
+            else [tell(state, content, "team_later" if data["left"] else "team_none_waiting")]
         )
         return Turn(state, (*said, *end))
     return Turn(
