@@ -1,6 +1,6 @@
 """Reports for other programs: whatever is in the registry, as plain JSON."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from itertools import islice
 from typing import Annotated, Any, Protocol
@@ -17,7 +17,8 @@ from content.schema import Content
 from storage import directory
 from storage.scope import Scope
 
-# --- the registry: on merging, storage.reports and flows.reports take the place of this part ---
+# --- the registry: on merging, this part becomes
+# from storage.reports import REPORTS, Ask, Wrong, report
 
 
 class Ask(Struct, frozen=True):
@@ -52,14 +53,19 @@ class Steps(Struct, frozen=True):
     names: bool = False
 
 
-def _steps(conn: Connection, scope: Scope, ask: Any, now: datetime, content: Content) -> Steps:
+REPORTS = {"steps": "figures"}
+"""Reports by name."""
+
+
+def report(
+    conn: Connection, name: str, scope: Scope, ask: Ask, now: datetime, content: Content
+) -> "Made":
+    """A report over what the viewer may see. Raises `Denied`, or `Wrong`."""
     scope.require("figures", ask.unit or None)
     rows = [tuple(row) for row in directory.steps_of(conn, scope, ask.unit, ask.group)]
     columns = (Column("step", "word"), Column("people", "count"))
-    return Steps("steps", columns, rows, sum(row[1] for row in rows), now)
+    return Steps(name, columns, rows, sum(row[1] for row in rows), now)
 
-
-REPORTS: "Mapping[str, Make]" = {"steps": _steps}
 
 # --- what is served ----------------------------------------------------------------------
 
@@ -89,7 +95,6 @@ class Made(Protocol):
         """It names people."""
 
 
-Make = Callable[[Connection, Scope, Any, datetime, Content], Made]
 MOST = 10_000
 router = APIRouter(tags=["reports"])
 
@@ -122,7 +127,7 @@ async def get_report(
     app = access.service(request)
 
     def make(conn: Connection) -> tuple[dict[str, Any], bool]:
-        made = REPORTS[name](conn, caller.scope, ask, app.clock(), app.content)
+        made = report(conn, name, caller.scope, ask, app.clock(), app.content)
         return _plain(name, made, offset, limit), made.names
 
     try:
