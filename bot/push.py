@@ -3,6 +3,7 @@ they are accepted."""
 
 import asyncio
 import base64
+import contextlib
 import hmac
 import json
 import os
@@ -18,6 +19,7 @@ import structlog
 from msgspec.json import encode
 from sqlalchemy import Connection
 
+from bot.dispatch import Unavailable
 from bot.outside import Answer, Outside, basic
 from bot.vault import Sealed
 from flows import xapi
@@ -60,6 +62,7 @@ class Pusher:
         self._outside = Outside(app.settings.friends)
         self._mark: settled.Mark | None = None
         self._last = 0
+        self._led = False
         self._holder = f"{os.getpid()}:{uuid4().hex}"
         self._keys = {kind: app.vault.key(f"pseudonyms {kind}") for kind in hooks.KINDS}
         """Each kind of hook has pseudonyms of its own: what one is told is not easily laid beside
@@ -74,10 +77,18 @@ class Pusher:
             await asyncio.gather(*map(self._serve, due))
 
     async def close(self) -> None:
+        """Whoever waits for the lease need not wait until it is over: this may have been a command
+        of a second."""
         await self._outside.close()
+        if self._led:
+            with contextlib.suppress(Unavailable):
+                await self._app.dispatcher.run(
+                    lambda conn, now: leases.release(conn, "push", self._holder)
+                )
 
     async def _leads(self) -> bool:
-        return await self._app.dispatcher.run(self._lease)
+        self._led = await self._app.dispatcher.run(self._lease)
+        return self._led
 
     def _lease(self, conn: Connection, now: datetime) -> bool:
         return leases.acquire(conn, "push", self._holder, now, TTL)

@@ -24,8 +24,15 @@ class Unknown(Exception):
 
 def may_have(scope: Scope) -> bool:
     """Who may have facts about single people pushed out: whoever sees people by name, or the
-    figures of the whole agency (then under pseudonyms)."""
-    return scope.may("names") or scope.whole("figures")
+    figures of the whole agency from within it (then under pseudonyms)."""
+    mine = within(scope)
+    return mine.may("names") or mine.whole("figures")
+
+
+def within(scope: Scope) -> Scope:
+    """The rights that somebody has within the agency. Learners are told that OCSC sees totals
+    only: what one person did is none, under whatever name."""
+    return Scope(scope.viewer, tuple(right for right in scope.rights if right.role != "ocsc"))
 
 
 def add(

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, tru
 from content.schema import Content
 from flows import xapi
 from flows.xapi import Fact, Known, Statement
+from storage.hooks import within
 from storage.models import facts, learners, persons, profiles, to_micros
 from storage.scope import Scope
 
@@ -44,10 +45,11 @@ class Page(Struct, frozen=True):
 
 def covered(scope: Scope) -> ColumnElement[bool]:
     """Of whom facts may leave: whom the viewer sees by name; everybody, for whoever has the
-    whole agency's figures. Guests belong to no unit, so only to the whole agency."""
-    if scope.whole("figures") or scope.whole("names"):
+    whole agency's figures from within. Guests belong to no unit, so only to the whole agency."""
+    mine = within(scope)
+    if mine.whole("figures") or mine.whole("names"):
         return true()
-    return scope.covers("names", persons.c.unit_id)
+    return mine.covers("names", persons.c.unit_id)
 
 
 def page(

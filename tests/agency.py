@@ -49,7 +49,8 @@ CODE = "ABCDEFGHJKLMN"
 
 class Agency:
     """Two divisions: `one` and `two`. In each a head (h1, h2), an officer for HR of that division
-    only (hr1, hr2) and two learners (a1, b1 / a2, b2); over all of it hr, ocsc, admin, privacy."""
+    only (hr1, hr2) and two learners (a1, b1 / a2, b2); over all of it hr, approver, ocsc, admin,
+    privacy."""
 
     def __init__(self, db: Database, now: datetime) -> None:
         self.now = now
@@ -63,7 +64,8 @@ class Agency:
             self.units[name] = roster.add_unit(conn, name, top)
         self.persons: dict[str, int] = {}
         for role, who in (("hr", "hr"), ("ocsc", "ocsc"), ("admin", "admin"),
-                          ("privacy", "privacy"), ("learner", "nobody")):  # fmt: skip
+                          ("privacy", "privacy"), ("approver", "approver"),
+                          ("learner", "nobody")):  # fmt: skip
             self._person(conn, who, "", role)
         for unit, n in (("one", 1), ("two", 2)):
             self._person(conn, f"h{n}", unit, "manager", self.units[unit])
