@@ -324,7 +324,9 @@ def test_erasing_leaves_no_trace_and_the_next_word_is_from_somebody_new(talk: Ta
     with talk.db.read() as conn:
         before = conn.execute(select(learners.c.id)).scalar_one()
     talk.hear(Said("ลบข้อมูล"))
-    work = talk.press("erase_all")
+    talk.press("erase_all")
+    talk.hear(Said("ลบข้อมูล"))
+    work = talk.press("erase_now")
 
     assert "4711" not in _dump(talk.db)
     assert count(talk.db, learners) == count(talk.db, facts) == count(talk.db, addresses) == 0
@@ -337,7 +339,9 @@ def test_erasing_leaves_no_trace_and_the_next_word_is_from_somebody_new(talk: Ta
 def test_words_behind_an_erasure_in_one_batch_belong_to_somebody_new(talk: Talk) -> None:
     talk.welcome()
     talk.hear(Said("ลบข้อมูล"))
-    erase = talk.incoming(Pressed(str(talk.state.stamp), "erase_all"))
+    talk.press("erase_all")
+    talk.hear(Said("ลบข้อมูล"))
+    erase = talk.incoming(Pressed(str(talk.state.stamp), "erase_now"))
 
     with pytest.raises(turns.Redo):
         talk.take(erase, talk.incoming(Said("สวัสดี")))
