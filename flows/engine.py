@@ -150,7 +150,7 @@ def _hear(state: State, event: AnyEvent, before: State, now: datetime, content: 
     match event:
         case Pressed(stamp="*"):
             return reserved.standing(state, event.choice, now, content)
-        case Said(at=at) if at and state.asked_at and at < state.asked_at - LATE:
+        case Said(at=at) if at and state.asked_at and at < min(state.asked_at, now) - LATE:
             return Turn(state, (tell(state, content, "late"),))
     ask = _open(state, now, content)
     if isinstance(event, Pressed):

@@ -437,7 +437,8 @@ SILENCE = timedelta(days=3)
 RECENT = timedelta(minutes=30)
 """A question asked so lately still stands above in the chat."""
 LATE = timedelta(minutes=2)
-"""Text that much older than the open question was not meant for it."""
+"""Text that much older than the open question was not meant for it. A question from the future
+is one from a wrong clock."""
 
 
 class FlowLoop(Exception):

@@ -18,6 +18,7 @@ from content.schema import Content
 from flows.claim import join, part
 from flows.types import Fired, Found, Json
 from storage import audit, notices, profiles, turns
+from storage.endings import unsent
 from storage.gathered import decode_state, encode, insert_new
 from storage.looks import MERGE, note_link, person
 from storage.models import (
@@ -191,7 +192,7 @@ def _moved(conn: Connection, other: Any, to: int, now: datetime) -> Data:
 def _drop_unasked(conn: Connection, learner_id: int, now: datetime) -> None:
     """What nobody asked for is said to the learner who stays, once."""
     mine = update(outbox).where(outbox.c.learner_id == learner_id, UNASKED)
-    conn.execute(mine.values(status="cancelled", reason="linked", ended_at=now, payload="{}"))
+    conn.execute(mine.values(unsent("cancelled", "linked", now)))
 
 
 def _move(conn: Connection, table: Table, key: str, of: int, to: int) -> list[Json]:
@@ -260,8 +261,7 @@ def _replaced(
         waits = outbox.c.status.in_(("queued", "held"))
         drop = update(outbox).where(at, waits, outbox.c.lane == "reply")
         if channel not in KEEPS_HISTORY:
-            ended = {"status": "cancelled", "reason": "relinked", "ended_at": now, "payload": "{}"}
-            conn.execute(drop.values(ended))
+            conn.execute(drop.values(unsent("cancelled", "relinked", now)))
         shown = or_(waits, outbox.c.channel.in_(KEEPS_HISTORY))
         ids = list(conn.execute(select(outbox.c.id).where(at, shown)).scalars())
         conn.execute(update(outbox).where(at, shown).values(address=new))

@@ -12,6 +12,7 @@ from content.schema import Content
 from flows.gate import Verdict
 from flows.types import Reply
 from storage import admission, rides, teams
+from storage.endings import unsent
 from storage.models import (
     HISTORY,
     KEEPS_HISTORY,
@@ -110,7 +111,7 @@ def _cancel_unreachable(conn: Connection, keys: Sequence[str], now: datetime) ->
         conn.execute(
             update(outbox)
             .where(outbox.c.key.in_(blocked))
-            .values(status="cancelled", reason="unreachable", ended_at=now, payload="{}")
+            .values(unsent("cancelled", "unreachable", now))
         )
 
 
@@ -179,7 +180,7 @@ def reach(conn: Connection, channel: str, address: str, reachable: bool, now: da
             outbox.c.address == address,
             outbox.c.status.in_(("queued", "held")),
         )
-        .values(status="cancelled", reason="unreachable", ended_at=now, payload="{}")
+        .values(unsent("cancelled", "unreachable", now))
     )
 
 
@@ -238,9 +239,7 @@ def expire(conn: Connection, ids: Sequence[int], now: datetime) -> int:
     """End them, unless somebody was faster after all."""
     waits = outbox.c.status.in_(("queued", "held"))
     late = conn.execute(
-        update(outbox)
-        .where(outbox.c.id.in_(ids), waits)
-        .values(status="expired", reason="deadline", ended_at=now, payload="{}")
+        update(outbox).where(outbox.c.id.in_(ids), waits).values(unsent("expired", "deadline", now))
     )
     rides.settle(conn, now)
     return late.rowcount

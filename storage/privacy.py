@@ -21,6 +21,7 @@ from sqlalchemy import (
 
 from flows.calendar import local
 from storage import publications
+from storage.endings import unsent
 from storage.models import (
     UNASKED,
     addresses,
@@ -123,7 +124,7 @@ def cancel_unasked(conn: Connection, learner_id: int, now: datetime) -> None:
             outbox.c.learner_id == learner_id,
             UNASKED,
         )
-        .values(status="cancelled", reason="stopped", ended_at=now, payload="{}")
+        .values(unsent("cancelled", "stopped", now))
     )
 
 

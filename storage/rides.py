@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, bindparam, func, not_, or_, select, tex
 from flows.calendar import local
 from flows.types import Choice, Reply
 from storage import messages
+from storage.endings import unsent
 from storage.models import UNASKED_ROWS, learners, occurrences, outbox, persons
 from storage.wire import Request
 
@@ -69,8 +70,8 @@ def cancel_reminders(conn: Connection, rows: Iterable[Any], now: datetime) -> No
     """Whoever is here needs no reminder to come."""
     ids = [row.id for row in rows if row.lane == "personal" and row.purpose == "encouragement"]
     if ids:
-        came = {"status": "cancelled", "reason": "came_back", "ended_at": now, "payload": "{}"}
-        conn.execute(update(outbox).where(outbox.c.id.in_(ids)).values(came))
+        mine = update(outbox).where(outbox.c.id.in_(ids))
+        conn.execute(mine.values(unsent("cancelled", "came_back", now)))
 
 
 def rider(conn: Connection, rows: Iterable[Any], channel: str) -> tuple[int, Reply] | None:

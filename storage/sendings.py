@@ -23,6 +23,7 @@ from content.lint import slots_of
 from content.schema import Campaign, Content
 from flows.campaigns import deadline
 from storage import segments, waves
+from storage.endings import unsent
 from storage.journal import said_by, spec_of, turn
 from storage.models import Moment, campaigns, holdouts, occurrences, outbox, profiles
 
@@ -237,7 +238,7 @@ def _clear(conn: Connection, sending: Any, now: datetime, content: Content, limi
         outbox.c.status.in_(("queued", "held")),
     )
     why = "campaign_" + sending.status
-    conn.execute(ended.values(status="cancelled", reason=why, ended_at=now))
+    conn.execute(ended.values(unsent("cancelled", why, now)))
     conn.execute(of_it.values(cursor=last))
     return int(many)
 

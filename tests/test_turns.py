@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from msgspec.json import decode
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from bot.app import pack
 from content.schema import Content
@@ -391,6 +391,28 @@ def test_what_nobody_sent_in_time_expires(talk: Talk) -> None:
         late = outbox.overdue(conn, talk.now + timedelta(hours=2))
         assert outbox.expire(conn, late, talk.now + timedelta(hours=2)) == 1
     assert count(talk.db, outbox_table, outbox_table.c.status == "expired") == 1
+
+
+def test_what_may_have_arrived_does_not_end_as_if_it_had_not(talk: Talk) -> None:
+    talk.hear(Started())
+    later = talk.now + timedelta(hours=2)
+    with talk.db.write() as conn:
+        conn.execute(update(outbox_table).values(doubtful=True))
+        assert outbox.expire(conn, outbox.overdue(conn, later), later) == 1
+
+    with talk.db.read() as conn:
+        row = conn.execute(select(outbox_table)).one()
+    assert (row.status, row.reason, row.ended_at) == ("uncertain", "deadline", later)
+
+
+def test_a_clock_that_was_ahead_makes_nobody_s_words_late(talk: Talk) -> None:
+    talk.welcome()
+    talk.now += timedelta(days=1)
+    talk.hear(Said("เมนู", at=talk.now))
+    talk.now -= timedelta(days=1)
+    talk.hear(Said("หยุดเตือน", at=talk.now))
+
+    assert talk.state.consents["nudges"] is False
 
 
 def test_texts_that_databases_disagree_about_are_stored_alike(talk: Talk) -> None:
