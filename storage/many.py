@@ -23,6 +23,18 @@ def insert_many(conn: Connection, table: Table, rows: Rows) -> None:
         _run(conn, f"insert into {table.name} ({', '.join(part[0])}) {values}", part)
 
 
+def pour(conn: Connection, table: Table, rows: Rows) -> None:
+    """Insert very many rows sooner: PostgreSQL takes them as a stream, not a parameter each."""
+    if not rows or conn.dialect.name != "postgresql":
+        return insert_many(conn, table, rows)
+    raw: Any = conn.connection.driver_connection
+    into = f"copy {table.name} ({', '.join(rows[0])}) from stdin"
+    with raw.cursor() as cursor, cursor.copy(into) as stream:
+        for row in rows:
+            stream.write_row([to_micros(v) if type(v) is datetime else v for v in row.values()])
+    return None
+
+
 def update_many(conn: Connection, table: Table, rows: Rows) -> None:
     """Set the other columns where the first one has its value."""
     for part in _parts(rows):

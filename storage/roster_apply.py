@@ -23,7 +23,7 @@ from sqlalchemy import (
 from flows.calendar import local
 from storage.audit import note
 from storage.gathered import insert_new
-from storage.many import MOST, insert_many, update_many
+from storage.many import MOST, insert_many, pour, update_many
 from storage.models import (
     Moment,
     grants,
@@ -41,6 +41,8 @@ from storage.scope import present, valid
 
 LOCK = 7_205_003
 """Number of the advisory lock under which PostgreSQL takes over one roster at a time."""
+BATCH = 5000
+"""New persons that are written in one step."""
 FEW = 500
 """Later changes that are applied in one step."""
 HEARD = frozenset({"name", "unit", "title", "zone", "position_type", "supervisor"})
@@ -109,8 +111,8 @@ def _add_units(conn: Connection, paths: Iterable[str]) -> None:
 
 def _add(conn: Connection, plan: Plan, paths: dict[str, int], today: int, told: Told) -> None:
     """New persons, each after their supervisor, and where they are."""
-    for at in range(0, len(plan.added), MOST):
-        part = plan.added[at : at + MOST]
+    for at in range(0, len(plan.added), BATCH):
+        part = plan.added[at : at + BATCH]
         ids = _reserve(conn, len(part))
         plan.ids.update(zip((entry.hr_id for entry in part), ids, strict=True))
         rows, places = [], []
@@ -138,8 +140,8 @@ def _add(conn: Connection, plan: Plan, paths: dict[str, int], today: int, told: 
                     {"person_id": id, "from_on": day, "until_on": until,
                      "unit_id": paths[entry.unit]}
                 )  # fmt: skip
-        insert_many(conn, persons, rows)
-        insert_many(conn, postings, places)
+        pour(conn, persons, rows)
+        pour(conn, postings, places)
         told(at + len(part))
 
 
