@@ -31,7 +31,7 @@ class Column(Struct, frozen=True):
 class Chart(Struct, frozen=True):
     """How a report is drawn: the sums of `values`, for each different `by`."""
 
-    kind: Literal["bar", "column", "line"]
+    kind: Literal["bar", "line"]
     by: tuple[str, ...]
     values: tuple[str, ...]
 

@@ -23,7 +23,7 @@ COLUMNS = (
     Column("gain_high", "number"),
     Column("verdict", "word"),
 )
-CHART = Chart("column", ("area", "when"), ("strengthen", "fair", "strong"))
+CHART = Chart("bar", ("area", "when"), ("strengthen", "fair", "strong"))
 SCALE = 1_000_000
 """Abilities are summed as whole millionths: in whatever order, the sum is the same."""
 
