@@ -2,6 +2,7 @@
 platforms in memory; with outages on both sides, a clock that jumps, and people who do as they
 like. What comes of it is held against the promises by `tests/checker.py`."""
 
+import dataclasses
 import heapq
 import itertools
 import random
@@ -105,6 +106,10 @@ class Platform:
     def __init__(self, name: str, dice: random.Random, quota: int | None = None) -> None:
         self.name, self.quota = name, quota
         self.down = False
+        self.true = START
+        """The right time, whatever the service's clock says."""
+        self.moments: list[float] = []
+        """When each of the deliveries truly was."""
         self.blocked: set[str] = set()
         self.billed: Counter[str] = Counter()
         self.refused = 0
@@ -185,6 +190,7 @@ class Platform:
         for row in rows:  # also to those who block us: when we know of it, we must not ask
             one = Delivery(self.name, row.address, now.timestamp(), key=row.key, token=token)
             self.deliveries.append(one)
+            self.moments.append(self.true.timestamp())
         return Lost("cut off") if self._dice.random() < 0.01 else Answered(200)
 
 
@@ -445,7 +451,7 @@ class Year:
 
     def _turn_of_events(self) -> None:
         for name, platform in self.service.platforms.items():
-            platform.down = self._troubled(name)
+            platform.down, platform.true = self._troubled(name), self.true
         down = self._troubled("service")
         while self._agenda and self._agenda[0][0] <= self.true:
             _, _, person, what = heapq.heappop(self._agenda)
@@ -534,7 +540,7 @@ class Year:
         heard, number = self._event(what, now), f"e{self.events}"
         incoming = Incoming(person.channel, "bot", number, person.address, heard, now, token, until)
         self.service.take([incoming], now)
-        self._note(person, now)
+        self._note(person)
         done = {"stop": "stop", "come back": "stop", "block": "block", "withdraw": "nudges"}
         if what in done and person.wishes[done[what]] != (what != "come back"):
             self.faults.append(f"{what} of {person.address} at {now} had no effect")
@@ -552,7 +558,7 @@ class Year:
             case _:
                 return Said(SAYS[what], "", now)
 
-    def _note(self, person: Person, now: datetime) -> None:
+    def _note(self, person: Person) -> None:
         """Write down what the database now says of this person's wishes."""
         kept = select(profiles).where(profiles.c.learner_id == person.number)
         with self.db.read() as conn:
@@ -562,7 +568,7 @@ class Year:
         words["nudges"] = ("consent", "withdraw")
         for wish, off in wishes.items():
             if person.wishes.get(wish, False) != off:
-                said = {"at": now.timestamp(), "what": words[wish][off]}
+                said = {"at": self.true.timestamp(), "what": words[wish][off]}
                 to = {"channel": person.channel, "address": person.address}
                 self.log.append(said | to)
         person.wishes = wishes
@@ -579,6 +585,13 @@ class Year:
 
     # --- and in the end ------------------------------------------------------------------
 
+    def _in_true_order(self) -> Iterator[Delivery]:
+        """Deliveries at the right time: a clock that jumps back puts a wish before what had been
+        sent already."""
+        for platform in self.service.platforms.values():
+            for one, at in zip(platform.deliveries, platform.moments, strict=True):
+                yield dataclasses.replace(one, at=at)
+
     def check(self) -> Report:
         report = Report()
         sent = [one for platform in self.service.platforms.values() for one in platform.deliveries]
@@ -589,7 +602,7 @@ class Year:
         )
         check_rows(report, sent, [row for row in rows if row["created_at"] < ended])
         check_moments(report, sent, kept)
-        check_wishes(report, sent, self.log)
+        check_wishes(report, self._in_true_order(), self.log)
         report.hold("a wish without effect", self.faults)
         self._check_quota(report)
         self._check_mandatory(report, rows)
