@@ -91,6 +91,9 @@ def write_template(rules: RosterRules, out: Path) -> None:
         help_.set_column(0, 0, 2 * WIDTH)
         help_.set_column(1, 1, 4 * WIDTH)
         help_.set_column(2, 2, WIDTH)
+        for page in (sheet, help_):
+            page.set_landscape()
+            page.fit_to_pages(1, 0)
         for row, (cells, head) in enumerate(_explained(rules)):
             for at, cell in enumerate(cells):
                 help_.write_string(row, at, cell, bold if head else plain)
