@@ -16,7 +16,7 @@ from msgspec.structs import asdict
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 
 from bot import ocsc
 from bot.app import var_folder
@@ -166,6 +166,9 @@ def reading(settings: Settings) -> Iterator[Connection]:
     try:
         db.require_current()
         with db.read() as conn:
+            if not db.sqlite:  # there, one snapshot and more than a minute must be asked for
+                conn.execution_options(isolation_level="REPEATABLE READ")
+                conn.execute(text("set local statement_timeout = '15min'"))
             yield conn
     finally:
         db.close()

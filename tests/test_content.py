@@ -3,6 +3,7 @@
 import ast
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
@@ -15,6 +16,11 @@ from content.schema import LANGS, Activity, Content, Role
 from flows.engine import FLOWS
 from flows.reading import Reader
 from flows.types import Choice, Kind
+from storage.outcomes import LEARNING
+from storage.reports import REPORTS
+from storage.reports.evidence import TEXTS
+from storage.reports.quality import FINDINGS
+from storage.weeks import ANY
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("bot", "flows", "storage", "content")
@@ -269,6 +275,22 @@ def literals(package: str) -> set[str]:
     }
 
 
+COLUMNS = (*(sys.modules[each.make.__module__].COLUMNS for each in REPORTS.values()), TEXTS)
+"""The columns of every report."""
+REASONS = {
+    *("not_joined", "unreachable", "stopped", "notice", "resting", "quiz", "unanswered"),
+    *("reminders_off", "opportunity", "silent"),
+}
+WORDS = {
+    *("none", "done", "first", "before", "after", ANY, *LEARNING, *FINDINGS),
+    *("too_few", "like_chance", "better", "worse", "no_holdout"),
+    *("may_share", "not_shared", "new", "chosen", "set_aside"),
+    *("hard", "easy", "weak", "idle_option", "drawn_away"),
+    *REASONS,
+    *("help_" + reason for reason in REASONS),
+    *("todo_" + finding for finding in FINDINGS),
+    *("at_" + activity for activity in get_args(Activity)),
+}
 ASKED = {"yes_share", "no_share", "yes_confirm", "no_confirm"}
 BUILT = {
     "choice_": literals("flows") | ASKED,
@@ -318,6 +340,14 @@ BUILT = {
         *("narrative_long", "tells_name", "tells_perhaps", "tells_number", "tells_email"),
     },
     "apply_line_": {"where", "whom", "changed", "proof", "share", "confirm"},
+    "report_": {*REPORTS, *(f"{name}_of" for name in REPORTS)},
+    "report_by_": {"unit", "group", "from", "until", "round", "days"},
+    "report_note_": {
+        *("steps", "gain", "weeks", "effect", "uses", "texts", "items", "help"),
+    },
+    "report_col_": {column.id for columns in COLUMNS for column in columns},
+    "report_word_": WORDS,
+    "report_wrong_": {"name", "filter", "unit", "group", "days", "rows"},
 }
 """Keys that are put together: what follows each beginning."""
 
