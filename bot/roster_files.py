@@ -9,6 +9,7 @@ from pathlib import Path
 import xlsxwriter
 
 from bot import sheets
+from bot.exports.xlsx import put
 from content.schema import RosterRules
 from flows.roster import Fault, Layout, is_citizen_id, say_fault
 from flows.text import tidy
@@ -69,7 +70,7 @@ def harmless(cell: str) -> str:
 def _write_row(sheet: xlsxwriter.worksheet.Worksheet, row: int, cells: Sequence[str]) -> None:
     for column, cell in enumerate(cells):
         if cell:
-            sheet.write_string(row, column, cell)
+            put(sheet, row, column, cell)
 
 
 def write_template(rules: RosterRules, out: Path) -> None:

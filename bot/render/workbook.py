@@ -12,6 +12,7 @@ import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
+from bot.exports.xlsx import put
 from bot.render.text import clean, measure
 from content.schema import Layout
 from flows.composed import Block, Bullets, Cell, Chart, Document, Form, Grid, Line, Part
@@ -118,14 +119,14 @@ class Sheet:
         self._sheet.set_footer("&C&P / &N")
 
     def _say(self, text: str, look: Format) -> None:
-        self._sheet.write_string(self._row, 0, clean(text, 4000), look)
+        put(self._sheet, self._row, 0, clean(text, 4000), look)
         self._row += 1
 
     def _wide(self, text: str, look: Format) -> None:
         """A text across all columns, as high as it needs."""
         said = clean(text, 4000)
         self._sheet.merge_range(self._row, 0, self._row, max(self._columns - 1, 1), "", look)
-        self._sheet.write_string(self._row, 0, said, look)
+        put(self._sheet, self._row, 0, said, look)
         self._sheet.set_row(self._row, ROW * _lines(said, sum(self._widths)))
         self._row += 1
 
@@ -180,9 +181,9 @@ class Sheet:
     def _cell(self, row: int, column: int, cell: Cell, form: Form) -> None:
         looks = self._looks
         if cell is None:
-            self._sheet.write_string(row, column, self._document.hidden, looks.hidden)
+            put(self._sheet, row, column, self._document.hidden, looks.hidden)
         elif isinstance(cell, str):
-            self._sheet.write_string(row, column, clean(cell, 4000), looks.cells["text"])
+            put(self._sheet, row, column, clean(cell, 4000), looks.cells["text"])
         else:
             self._sheet.write_number(row, column, cell, looks.cells[form])
 
@@ -191,16 +192,16 @@ class Sheet:
     def _chart(self, block: Chart) -> None:
         """A native chart over figures that stand beside it, to the right of all tables."""
         looks, left, top = self._looks, self._columns + 2, self._row
-        self._sheet.write_string(top, left, clean(block.title), looks.title)
+        put(self._sheet, top, left, clean(block.title), looks.title)
         for at, name in enumerate(block.names, 1):
-            self._sheet.write_string(top + at, left, clean(name), looks.plain)
+            put(self._sheet, top + at, left, clean(name), looks.plain)
             for to, one in enumerate(block.series, 1):
                 self._cell(top + at, left + to, one.values[at - 1], block.form)
         self._sheet.set_column(left, left, 34)
         chart = self._book.add_chart({"type": "bar"})
         last, name = top + len(block.names), self._sheet.get_name()
         for to, one in enumerate(block.series, 1):
-            self._sheet.write_string(top, left + to, clean(one.name), looks.title)
+            put(self._sheet, top, left + to, clean(one.name), looks.title)
             chart.add_series(
                 {
                     "name": clean(one.name),
