@@ -168,7 +168,7 @@ def put(sheet: Any, row: int, column: int, text: str, form: Any = None) -> None:
     if not said:
         sheet.write_blank(row, column, None, form)
     elif len(parts) > 1:  # handed over in parts, nothing in it is markup any more
-        sheet.write_rich_string(row, column, *parts, form)
+        sheet.write_rich_string(row, column, *parts, *([form] if form else []))
     else:
         sheet.write_string(row, column, said, form)
 
