@@ -108,8 +108,7 @@ class App:
         self.dispatcher = Dispatcher(self.db, self.content, pack, clock, self._queued)
         self.edge = web.Edge(self)
         self.scheduler = Scheduler(self)
-        self.keeper = Keeper(self)
-        self.roster = RosterDesk(self)
+        self.keeper, self.roster = Keeper(self), RosterDesk(self)
         self.control = Control(self, self.var / "kaona.sock")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._drawers: concurrent.futures.Executor | None = None

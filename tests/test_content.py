@@ -304,6 +304,7 @@ BUILT = {
     "got_": {*get_args(Kind)},
     "claim_": {"unknown", "expired", "used", "void", "too_many", "already", "other"},
     "linked_": {"merged", "relinked"},
+    "cheer_": {"cheered", "already", "too_many", "not_yours"},
     "channel_": {*PUSHED, "terminal"},
     "sheet_": {"keep", "scan", "type"},
     "confirm_": {"confirmed", "declined", "already", "not_yours"},
