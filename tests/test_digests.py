@@ -283,7 +283,7 @@ def test_who_is_erased_is_counted_on_under_no_name(office: Office) -> None:
     who = office.of(office.a)[0]
     with office.db.write() as conn:
         mine = select(learners.c.id).where(learners.c.person_id == who)
-        privacy.erase(conn, conn.execute(mine).scalar_one())
+        privacy.erase(conn, [conn.execute(mine).scalar_one()])
     office.publish()
 
     with office.db.read() as conn:

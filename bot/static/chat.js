@@ -4,15 +4,12 @@
 const $ = (id) => document.getElementById(id);
 const told = JSON.parse($("told").textContent);
 const PAST = "kaona:" + told.memory; // where this tab remembers the learner's own side
-const THAI = /[\u0e01-\u0e4e]/g;
-const LETTER = /\p{L}/gu;
+const THAI = /[\u0e01-\u0e4e]/g, LETTER = /\p{L}/gu;
 const LINK = /https?:\/\/[^\s<>"]+[^\s<>".,;:!?)\]]/g;
 const FINAL = ["too_long", "too_big", "not_a_picture", "bad_request"]; // no use trying again
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const room = $("scroll");
-const box = $("text");
-const turns = new WeakMap(); // what the learner did -> its bubble
-const files = new WeakMap(); // -> its photo
+const room = $("scroll"), box = $("text");
+const turns = new WeakMap(), files = new WeakMap(); // what the learner did -> its bubble; its photo
 
 let words = told.words[told.lang];
 let newest = 0; // the id of the newest message from Kaona
@@ -357,8 +354,7 @@ function pull() {
 }
 
 function watch() {
-  stream?.close();
-  stream = null;
+  stream = stream?.close();
   if (document.hidden || !window.EventSource) return; // a browser has few connections to spare
   stream = new EventSource("/chat/stream?after=" + newest);
   stream.addEventListener("new", pull);
@@ -377,15 +373,11 @@ function remember(messages) {
   down(null, "instant");
 }
 
-/* Give the code that a QR brought behind the #, once, and take it out of the address. */
-function brought() {
+/* Begin, with the code that a QR may have brought behind the #: once, and out of the address. */
+function start() {
   const code = new URLSearchParams(location.hash.slice(1)).get("code") || "";
   if (code) history.replaceState(null, "", location.pathname);
-  return code;
-}
-
-function start() {
-  deliver({ id: uuid(), start: true, code: brought() });
+  deliver({ id: uuid(), start: true, code });
 }
 
 async function begin() {
@@ -393,8 +385,7 @@ async function begin() {
   last = {};
   try {
     const { messages } = await ask("/chat/messages?after=0");
-    overhear(messages);
-    remember(messages);
+    [overhear, remember].forEach((each) => each(messages));
     if (location.hash.startsWith("#code=") || !messages.length) start();
   } catch (wrong) {
     return complain({ wrong: wrong === "failed" ? "failed_load" : wrong }, begin);
@@ -405,6 +396,5 @@ async function begin() {
   document.addEventListener("visibilitychange", () => (watch(), document.hidden || pull()));
 }
 
-listen();
-begin();
+listen(), begin();
 if (told.demo) introduce().catch(() => refuse("failed_people"));
