@@ -190,7 +190,7 @@ def test_there_is_none_without_a_certificate(kept: tuple[Edge, Agency]) -> None:
     assert [door.client.get(path).status_code for path in paths] == [404] * 3
     run = door.client.portal.call  # type: ignore[union-attr]
     learner = agency.learners["a1"]
-    run(door.app.dispatcher.run, lambda conn, now: privacy.erase(conn, learner))
+    run(door.app.dispatcher.run, lambda conn, now: privacy.erase(conn, [learner]))
 
     assert door.client.get(f"/verify/{CODE}.json").status_code == 404
 

@@ -65,7 +65,7 @@ def test_nothing_is_left_in_them_of_somebody_erased(db: Database, content: Conte
     walked(db, content, 2)
     with db.write() as conn:
         first, second = conn.execute(select(learners.c.id).order_by(learners.c.id)).scalars()
-        privacy.erase(conn, first)
+        privacy.erase(conn, [first])
     with db.read() as conn:
         for table in (milestones, measures, evidence):
             left = conn.execute(select(table.c.learner_id).distinct()).scalars()

@@ -166,7 +166,7 @@ def test_ids_are_not_given_out_again_after_an_erasure(db: Database) -> None:
     with db.write() as conn:
         happen(conn, agency.learners["a1"], NOW)
         gone = happen(conn, agency.learners["b1"], NOW)
-        privacy.erase(conn, agency.learners["b1"])
+        privacy.erase(conn, [agency.learners["b1"]])
         new = happen(conn, agency.learners["a1"], NOW)
 
     assert min(new) > max(gone)
