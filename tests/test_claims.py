@@ -511,6 +511,8 @@ def test_an_erasure_leaves_nothing_of_a_merge(agency: Agency) -> None:
     agency.tick()
     first.hear(Said("ลบข้อมูล"))
     first.press("erase_all")
+    first.hear(Said("ลบข้อมูล"))
+    first.press("erase_now")
 
     for table in (facts, learners, addresses, profiles):
         assert agency.count(table) == 0
