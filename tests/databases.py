@@ -61,7 +61,7 @@ class Server:
 
     def start(self) -> None:
         options = " ".join(f"-c {s}" for s in (*SETTINGS, f"unix_socket_directories={self.folder}"))
-        self._run("pg_ctl", "-D", f"{self.folder}/data", "-w", "-o", options,
+        self._run("pg_ctl", "-D", f"{self.folder}/data", "-w", "-t", "300", "-o", options,
                   "-l", f"{self.folder}/log", "start")  # fmt: skip
 
     def stop(self, mode: str = "immediate") -> None:
