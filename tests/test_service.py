@@ -254,7 +254,7 @@ def test_on_postgresql_web_and_worker_share_the_work(postgres: Server, folder: P
         web, worker = (Service(folder, environment(url, base), name) for name in ("web", "worker"))
         for process in (web, worker):
             process.start()
-        eventually(web.answers)
+        eventually(web.answers, 60)
         eventually(lambda: "started" in worker.log.read_text())
         bodies = [line.webhook(line.follows(f"U{n:032d}")) for n in range(20)]
         assert [send(web.port, *body) for body in bodies] == [200] * 20
@@ -290,7 +290,7 @@ def test_a_graceful_stop_under_load_loses_and_doubles_nothing(url: str, folder: 
         service = Service(folder, environment(url, line_base, telegram_base))
         hooks = [line.webhook(line.follows(f"U{n:032d}")) for n in range(300)]
         service.start()
-        eventually(service.answers)
+        eventually(service.answers, 60)
         enough, answered = threading.Event(), itertools.count(1)
 
         def deliver(hook: tuple[bytes, dict[str, str]]) -> int:
@@ -309,7 +309,7 @@ def test_a_graceful_stop_under_load_loses_and_doubles_nothing(url: str, folder: 
         _check_the_stop(url, list(statuses), stopped)
 
         service.start()
-        eventually(service.answers)
+        eventually(service.answers, 60)
         with ThreadPoolExecutor(16) as pool:
             again = list(pool.map(lambda hook: send(service.port, *hook), hooks))
         eventually(lambda: _open(url) == 0, 30)
@@ -337,7 +337,7 @@ def test_an_idle_service_stops_at_once_even_with_a_page_open(made: str, folder: 
     """A stream of the web chat must not hold up the end."""
     service = Service(folder, environment(made))
     service.start()
-    eventually(service.answers)
+    eventually(service.answers, 60)
     page = HTTPConnection("127.0.0.1", service.port, timeout=20)
     page.request("GET", "/chat/stream", headers={"Cookie": "kaona_chat=" + "a" * 64})
     assert page.getresponse().status == 200
