@@ -126,7 +126,7 @@ def _expanded(db: Database, content: Content) -> tuple[float, float, float]:
     spec = ready.model_copy(update={"schedule": SCHEDULE})
     with db.write() as conn:
         unit = roster.add_unit(conn, "HR")
-        roster.add_person(conn, hr_id="H1", name="n", unit_id=unit, role="hr")
+        roster.grant(conn, roster.add_person(conn, hr_id="H1", name="n", unit_id=unit), "hr", NOW)
         made = campaigns.draft(conn, spec, "H1", NOW)
         due = campaigns.due_of(spec, NOW, content)
         assert due is not None
