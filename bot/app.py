@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -22,7 +21,7 @@ from bot.badges import Badges
 from bot.channels import line, telegram, webchat
 from bot.channels.terminal import Local
 from bot.chats import WebChats
-from bot.config import Settings
+from bot.config import Settings, var_folder
 from bot.control import Control
 from bot.dispatch import Dispatcher
 from bot.headers import SecurityHeaders
@@ -318,10 +317,3 @@ class Site(Starlette):
 
     def build_middleware_stack(self) -> ASGIApp:
         return SecurityHeaders(super().build_middleware_stack())
-
-
-def var_folder(settings: Settings) -> Path:
-    """Where files live: beside the SQLite file, or `var/`."""
-    if settings.database_url.startswith("sqlite:///"):
-        return Path(settings.database_url.removeprefix("sqlite:///")).parent
-    return Path("var")

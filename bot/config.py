@@ -104,6 +104,13 @@ def load_settings() -> Settings:
         raise ConfigError(name + first["msg"].removeprefix("Value error, ")) from error
 
 
+def var_folder(settings: Settings) -> Path:
+    """Where files live: beside the SQLite file, or `var/`."""
+    if settings.database_url.startswith("sqlite:///"):
+        return Path(settings.database_url.removeprefix("sqlite:///")).parent
+    return Path("var")
+
+
 def names() -> list[str]:
     return [str(field.validation_alias) for field in Settings.model_fields.values()]
 

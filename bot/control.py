@@ -14,10 +14,10 @@ from bot import clerk, linking
 from bot.desk import Desk
 from bot.office import Office
 from bot.officer import Officer
+from bot.remote import LINE
 from flows.reports import Ask
 from flows.types import Pressed, Said, Started
 from storage import outbox, parked, reports, roster
-from storage.database import ConfigError
 from storage.scope import Scope
 from storage.wire import Incoming
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from bot.app import App
 
 log = structlog.get_logger()
-LINE = 1 << 20
 
 
 class Control:
@@ -166,32 +165,3 @@ class Control:
 
     async def do_roster(self, do: str, args: dict[str, Any]) -> Any:
         return await self._app.roster.ask(do, args)
-
-
-class Remote:
-    """The same commands, asked of the service that runs."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    @classmethod
-    async def connect(cls, path: Path) -> "Remote | None":
-        """None when no service listens."""
-        try:
-            return cls(*await asyncio.open_unix_connection(path, limit=LINE))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return None
-
-    async def close(self) -> None:
-        self._writer.close()
-        with contextlib.suppress(ConnectionError):
-            await self._writer.wait_closed()
-
-    async def call(self, do: str, args: dict[str, Any]) -> Any:
-        self._writer.write(json.dumps({"do": do, "args": args}).encode() + b"\n")
-        await self._writer.drain()
-        line = await self._reader.readline()
-        if not line:
-            raise ConfigError("the running service could not do this: see its log")
-        return json.loads(line)

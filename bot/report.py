@@ -19,10 +19,9 @@ from rich.text import Text
 from sqlalchemy import Connection, select, text
 
 from bot import ocsc
-from bot.app import var_folder
-from bot.config import Settings, load_settings
-from bot.control import Remote
+from bot.config import Settings, load_settings, var_folder
 from bot.exports import Mark, Writer, csv, head, headers, json, xlsx
+from bot.remote import Remote
 from content.load import load
 from content.schema import LANGS, Content, Lang
 from flows import reports as words

@@ -21,9 +21,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bot import demo
-from bot.app import App, var_folder
-from bot.config import Settings
-from bot.control import Control, Remote
+from bot.app import App
+from bot.config import Settings, var_folder
+from bot.control import Control
+from bot.remote import Remote
 from bot.watchdog import Watchdog
 from content.load import load, load_demo
 from content.schema import Content

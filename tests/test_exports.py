@@ -31,8 +31,8 @@ from storage.database import ConfigError, Database
 from storage.models import audit, persons
 from storage.reports import Ask, report
 from storage.scope import OPERATOR
-from tests.agency import EVERYTHING, NASTY, NOW, fill, hr_of
 from tests.databases import ENGINES, fresh
+from tests.random_agency import EVERYTHING, NASTY, NOW, fill, hr_of
 from tests.running import edge, environment, eventually, ready, rows
 
 MARK = Mark("=HYPERLINK(1) นางสาวใจดี", NOW)

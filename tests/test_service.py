@@ -258,7 +258,7 @@ def test_on_postgresql_web_and_worker_share_the_work(postgres: Server, folder: P
         eventually(lambda: "started" in worker.log.read_text(), 60)
         bodies = [line.webhook(line.follows(f"U{n:032d}")) for n in range(20)]
         assert [send(web.port, *body) for body in bodies] == [200] * 20
-        eventually(lambda: len(line.delivered) == 20, 60)
+        eventually(lambda: len(line.delivered) == 20)
         listed = kaona("parked", "list", folder=folder, **environment(url, base))
         assert [web.end(), worker.end()] == [0, 0]
         alone = kaona("parked", "list", folder=folder, **environment(url, base))
