@@ -52,7 +52,7 @@ from tests import fiscal
 from tests.databases import ENGINES, fresh
 from tests.fiscal import BEGAN, ENDED, NOW, YEAR
 from tests.running import environment, ready
-from tests.test_disclosure import small
+from tests.test_suppression import small
 
 LEARNERS = 300
 DOUBLED = re.compile("(\\S[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]{2})\\1")
