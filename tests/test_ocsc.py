@@ -412,7 +412,7 @@ def test_the_command_writes_one_file_where_it_is_told(
     typed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app(
-        ["ocsc", "--year", str(YEAR), "--format", "json", "--out", "one.json", "--internal"],
+        ["report", "ocsc", "--year", str(YEAR), "--format", "json", "--out", "one.json", "--internal"],
         standalone_mode=False,
     )
 
@@ -429,7 +429,7 @@ def test_the_command_writes_one_file_where_it_is_told(
         report_ocsc(YEAR, ["json"], typed / "three.json", internal=True, by="A-3")
     for wrong in (["--year", "2027"], ["--year", str(YEAR), "--format", "odt"]):
         with pytest.raises(Unwilling):
-            app(["ocsc", *wrong], standalone_mode=False)
+            app(["report", "ocsc", *wrong], standalone_mode=False)
 
 
 # --- the documents ----------------------------------------------------------------------------
