@@ -412,7 +412,17 @@ def test_the_command_writes_one_file_where_it_is_told(
     typed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app(
-        ["report", "ocsc", "--year", str(YEAR), "--format", "json", "--out", "one.json", "--internal"],
+        [
+            "report",
+            "ocsc",
+            "--year",
+            str(YEAR),
+            "--format",
+            "json",
+            "--out",
+            "one.json",
+            "--internal",
+        ],
         standalone_mode=False,
     )
 
