@@ -279,8 +279,9 @@ def _celebrate(before: State, turn: Turn, content: Content) -> Turn:
 
 def _ask(before: State, turn: Turn, now: datetime, content: Content) -> Turn:
     """Ask the open question as the last message, its buttons stamped with its number."""
-    if _waits(turn):
-        return turn
+    if _waits(turn):  # whoever has the floor now will not have asked until then
+        moved = turn.state.floor != before.floor
+        return replace(turn, state=replace(turn.state, asked_at=None)) if moved else turn
     try:
         ask = _flow(turn.state).ask(turn.state, now, content)
     except Gone:
@@ -288,7 +289,7 @@ def _ask(before: State, turn: Turn, now: datetime, content: Content) -> Turn:
         turn = Turn(gone.state, turn.replies + gone.replies, turn.effects)
         ask = _flow(turn.state).ask(turn.state, now, content)
     state = turn.state
-    if state.floor != before.floor or not state.stamp:
+    if state.floor != before.floor or not state.stamp or state.asked_at is None:
         state = replace(state, stamp=state.stamp + 1, tries=0, asked_at=now)
     elif ask.again and _said(before, turn) and _still_seen(before, state, now):
         ask = replace(ask, text=ask.again, title="")

@@ -457,6 +457,18 @@ class Conversation(RuleBasedStateMachine):
         return handle(self.state, Said(text, "", self.now), self.now, CONTENT)
 
 
+def test_a_code_that_fails_brings_a_question_with_its_own_number() -> None:
+    """The buttons of the question before it no longer answer."""
+    home = replace(GIVEN["welcomed"](NOW), stamp=1, heard_at=NOW)
+    turn = handle(home, Said("ABCD-EFGH-JKLM-N", "", NOW), NOW, CONTENT)
+
+    turn = handle(turn.state, Found("claim", {"problem": "unknown"}), NOW, CONTENT)
+
+    assert turn.state.floor.flow == "claim"
+    assert turn.replies[-1].stamp == "2"
+    assert turn.replies[-1].text == FLOWS["claim"].ask(turn.state, NOW, CONTENT).text
+
+
 deep = settings.get_current_profile_name() == "nightly"
 TestConversation = Conversation.TestCase
 TestConversation.settings = settings(
