@@ -13,6 +13,7 @@ from flows.programme import Trouble
 from storage.audit import note
 from storage.campaigns import Refused
 from storage.models import evidence, facts, persons, profiles, units
+from storage.profiles import countable
 from storage.programmes import someone
 from storage.scope import Scope
 
@@ -106,7 +107,7 @@ def _uses(scope: Scope) -> Any:
         .join(profiles, profiles.c.learner_id == evidence.c.learner_id)
         .join(persons, persons.c.id == profiles.c.person_id)
         .join(units, units.c.id == persons.c.unit_id)
-        .where(scope.covers("names", persons.c.unit_id), ~profiles.c.restricted)
+        .where(scope.covers("names", persons.c.unit_id), countable())
     )
 
 

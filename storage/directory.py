@@ -16,6 +16,7 @@ from storage.models import (
     profiles,
     units,
 )
+from storage.profiles import withheld
 from storage.scope import Scope, below, present
 
 Rows = Sequence[Any]
@@ -49,6 +50,7 @@ def _people(scope: Scope, now: datetime) -> Any:
         .join(learners, learners.c.person_id == persons.c.id, isouter=True)
         .join(profiles, profiles.c.learner_id == learners.c.id, isouter=True)
         .where(scope.covers("names", persons.c.unit_id), present(local(now).toordinal()))
+        .where(persons.c.id.not_in(withheld(profiles.c.person_id)))
     )
 
 
@@ -62,7 +64,7 @@ def list_people(
     group: str = "",
     step: str = "",
 ) -> Rows:
-    """Whoever is on the roster and here, whom the viewer may see by name."""
+    """Whoever is on the roster and here, may be counted, and whom the viewer may see by name."""
     wanted: list[ColumnElement[bool]] = [below(unit)] if unit else []
     wanted += [profiles.c.personnel_group == group] if group else []
     wanted += [profiles.c.step == step] if step else []
@@ -113,6 +115,7 @@ def list_evidence(conn: Connection, scope: Scope, after: int, limit: int, status
         .join(persons, persons.c.id == learners.c.person_id)
         .join(units, units.c.id == persons.c.unit_id)
         .where(and_(scope.covers("names", persons.c.unit_id), evidence.c.fact_id > after), wanted)
+        .where(evidence.c.learner_id.not_in(withheld()))
         .order_by(evidence.c.fact_id)
         .limit(limit)
     ).all()

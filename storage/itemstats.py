@@ -23,6 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from storage.many import upsert_many
 from storage.models import facts, item_stats, measures
+from storage.profiles import withheld
 
 CHUNK = 10_000
 """Facts in one step."""
@@ -191,4 +192,5 @@ def _said(conn: Connection, after: int, last: int) -> Any:
             isouter=True,
         )
         .where(facts.c.id > after, facts.c.id <= last, facts.c.kind == "answered")
+        .where(facts.c.learner_id.not_in(withheld()))
     )

@@ -193,6 +193,9 @@ addresses = Table(
     Column("reachable", Boolean, nullable=False, server_default=text("true")),
 )
 
+WITHHELD = text("restricted")
+"""Learners who asked that their data rest, or wait to be erased."""
+
 profiles = Table(
     "profiles",
     metadata,
@@ -216,6 +219,7 @@ profiles = Table(
     Column("round", Integer, nullable=False, server_default="1"),
     Column("restricted", Boolean, nullable=False, server_default=text("false")),
     Index("ix_profiles_standing", "unit_id", "personnel_group", "step"),
+    Index("ix_profiles_restricted", "person_id", sqlite_where=WITHHELD, postgresql_where=WITHHELD),
 )
 """What segments and the gate ask of a learner, narrow enough to read for everybody: a projection
 of the state (flows/profile.py), but for `reachable`, `unasked_on`, and `unit_id`, which follows

@@ -44,6 +44,7 @@ from storage.models import (
     snapshots,
     units,
 )
+from storage.profiles import countable
 from storage.scope import Scope, present
 
 NAME = "ocsc"
@@ -84,7 +85,7 @@ def gather(conn: Connection, scope: Scope, year: int, now: datetime, content: Co
     last = min(within.end - timedelta(days=1), now)
     mine = and_(
         profiles.c.person_id.is_not(None),
-        not_(profiles.c.restricted),
+        countable(),
         scope.covers("figures", profiles.c.unit_id),
     )
     programme = programmes.current(conn, year)

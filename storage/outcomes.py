@@ -22,6 +22,7 @@ from content.schema import Content
 from flows.campaigns import Difference, deadline, difference
 from storage import campaigns, journal, sendings
 from storage.models import Moment, facts, holdouts, occurrences, outbox
+from storage.profiles import withheld
 
 STARTED_IN = timedelta(days=7)
 FINISHED_IN = timedelta(days=14)
@@ -100,7 +101,7 @@ def _answered(conn: Connection, ids: Sequence[int]) -> int:
         return 0
     begins = (facts.c.data.startswith(f'{{"occurrence":{each},') for each in ids)
     pressed = select(func.count(facts.c.learner_id.distinct())).where(
-        facts.c.kind == "campaign_answered", or_(*begins)
+        facts.c.kind == "campaign_answered", or_(*begins), facts.c.learner_id.not_in(withheld())
     )
     found: int = conn.execute(pressed).scalar_one()
     return found
@@ -110,18 +111,20 @@ def _effect(
     conn: Connection, ids: Sequence[int], kinds: Sequence[str], within: timedelta
 ) -> Effect:
     """Who did something of these kinds in time, counted from when it reached them; for all who
-    were meant to get it, whether they did or not, or the two groups could not be compared."""
+    were meant to get it, whether they did or not, or the two groups could not be compared; but for
+    those who asked that their data rest."""
     reached = case((outbox.c.status == "accepted", outbox.c.ended_at), else_=occurrences.c.due)
     sent = (
         select(outbox.c.learner_id, func.min(reached).label("since"))
         .join(occurrences, occurrences.c.id == outbox.c.occurrence_id)
         .where(outbox.c.occurrence_id.in_(ids), outbox.c.learner_id.is_not(None))
+        .where(outbox.c.learner_id.not_in(withheld()))
         .group_by(outbox.c.learner_id)
     )
     held = (
         select(holdouts.c.learner_id, func.min(occurrences.c.due).label("since"))
         .join(occurrences, occurrences.c.id == holdouts.c.occurrence_id)
-        .where(holdouts.c.occurrence_id.in_(ids))
+        .where(holdouts.c.occurrence_id.in_(ids), holdouts.c.learner_id.not_in(withheld()))
         .group_by(holdouts.c.learner_id)
     )
     return Effect(*_did(conn, sent, kinds, within), *_did(conn, held, kinds, within))

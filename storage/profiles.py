@@ -1,10 +1,10 @@
 """Learners as segments and the gate see them: one narrow row each, kept with the state."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from msgspec.structs import asdict
-from sqlalchemy import ColumnElement, Connection, Select, select, update
+from sqlalchemy import ColumnElement, Connection, Select, select, text, update
 
 from content.schema import Content
 from flows.profile import profile
@@ -17,10 +17,19 @@ FILL = 500
 """Learners in one step of filling."""
 
 
-def counted() -> ColumnElement[bool]:
+def countable() -> ColumnElement[bool]:
     """Learners who may be counted and shown to others: a condition on `profiles`. Whoever has
     their data restricted, or is waiting to be erased, is in no report and no list."""
     return profiles.c.restricted.is_(False)
+
+
+RESTRICTED = cast(ColumnElement[bool], text("profiles.restricted"))
+"""In the words of the index that finds them, few as they are."""
+
+
+def withheld(who: ColumnElement[Any] = profiles.c.learner_id) -> Select[Any]:
+    """Everybody else: their learners, or with `profiles.c.person_id` their persons."""
+    return select(who).where(RESTRICTED, who.is_not(None))
 
 
 def as_row(

@@ -19,7 +19,6 @@ from sqlalchemy import (
     and_,
     cast,
     delete,
-    false,
     func,
     insert,
     or_,
@@ -55,6 +54,7 @@ from storage.models import (
     published,
     units,
 )
+from storage.profiles import countable
 from storage.scope import present
 
 KEPT = 366
@@ -304,7 +304,7 @@ def _bands(
     found = conn.execute(
         select(published.c.unit_id, *sums)
         .join(profiles, profiles.c.person_id == published.c.person_id)
-        .where(published.c.unit_id.is_not(None), profiles.c.restricted == false(), _current(draft))
+        .where(published.c.unit_id.is_not(None), countable(), _current(draft))
         .group_by(published.c.unit_id)
     )
     added = {unit: [0] * len(marks) for unit in draft.parents}

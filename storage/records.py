@@ -9,13 +9,14 @@ from uuid import NAMESPACE_URL, uuid5
 
 from msgspec import Struct
 from msgspec.json import decode
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, func, select, true
 
 from content.schema import Content
 from flows import xapi
 from flows.xapi import Fact, Known, Statement
 from storage.hooks import within
-from storage.models import facts, learners, persons, profiles, to_micros
+from storage.models import facts, learners, persons, to_micros
+from storage.profiles import withheld
 from storage.scope import Scope
 
 WINDOW = 2000
@@ -87,8 +88,7 @@ def _whose(scope: Scope) -> Select[Any]:
         select(facts, learners.c.created_at, persons.c.hr_id, named)
         .join(learners, learners.c.id == facts.c.learner_id)
         .join(persons, persons.c.id == learners.c.person_id, isouter=True)
-        .join(profiles, profiles.c.learner_id == learners.c.id, isouter=True)
-        .where(covered(scope), or_(profiles.c.restricted.is_(None), ~profiles.c.restricted))
+        .where(covered(scope), facts.c.learner_id.not_in(withheld()))
     )
 
 

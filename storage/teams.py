@@ -13,6 +13,7 @@ from storage import audit, digests
 from storage.gathered import insert_new
 from storage.looks import Looking, confirm_use
 from storage.models import Moment, facts, learners, profiles, timers
+from storage.profiles import countable
 from storage.scope import Scope, scope_of
 
 CHEERED_AT_ONCE = 2_000
@@ -82,7 +83,7 @@ def cheer(
         profiles.c.nudges,
         profiles.c.reachable,
         profiles.c.stopped.is_(False),
-        profiles.c.restricted.is_(False),
+        countable(),
     )
     many = select(func.count()).select_from(profiles).where(*theirs)
     if conn.execute(many).scalar_one() > CHEERED_AT_ONCE:

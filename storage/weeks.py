@@ -10,6 +10,7 @@ from flows.calendar import local, midnight
 from storage.many import insert_many
 from storage.models import facts, profiles, weeks
 from storage.outcomes import LEARNING
+from storage.profiles import countable
 
 ANY = "any"
 """Whatever they did: everybody once."""
@@ -48,10 +49,10 @@ def begin(conn: Connection) -> int | None:
 
 def count(conn: Connection, first: int, *where: Any) -> Rows:
     """Of one week, by unit and kind: how many people, and how often. Only reads."""
-    return conn.execute(counted(first, *where)).all()
+    return conn.execute(_week(first, *where)).all()
 
 
-def counted(first: int, *where: Any) -> Any:
+def _week(first: int, *where: Any) -> Any:
     """The rows of one week: (monday, unit_id, kind, learners, times)."""
     by_kind = _of(first, facts.c.kind, *where).group_by(profiles.c.unit_id, facts.c.kind)
     whatever = _of(first, literal(ANY), *where).group_by(profiles.c.unit_id)
@@ -70,6 +71,7 @@ def _of(first: int, kind: Any, *where: Any) -> Select[Any]:
         facts.c.kind.in_(LEARNING),
         facts.c.at >= midnight(first),
         facts.c.at < midnight(first + 7),
+        countable(),
         *where,
     )
 

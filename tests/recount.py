@@ -16,26 +16,31 @@ Tables = dict[str, list[dict[str, Any]]]
 
 
 class Recount:
-    """What a viewer of some units (paths; empty: the whole agency) should be told."""
+    """What a viewer of some units (paths; empty: the whole agency) should be told. Whoever has
+    restricted the use of their data is nowhere in it."""
 
     def __init__(self, tables: Tables, tops: tuple[str, ...] = ("",), group: str = "") -> None:
         self.tables = tables
         self.whole = "" in tops
         self.paths = {row["id"]: row["path"] for row in tables["units"]}
         self.units = {id for id, path in self.paths.items() if any(_in(path, t) for t in tops)}
+        free = [row for row in tables["profiles"] if not row["restricted"]]
+        held = {row["person_id"] for row in tables["profiles"] if row["restricted"]}
         self.staff = {
             row["id"]: row
             for row in tables["persons"]
-            if row["unit_id"] in self.units and (row["left_on"] == 0 or row["left_on"] > TODAY)
+            if row["unit_id"] in self.units
+            and (row["left_on"] == 0 or row["left_on"] > TODAY)
+            and row["id"] not in held
         }
         self.learners = {
             row["learner_id"]: row
-            for row in tables["profiles"]
+            for row in free
             if row["person_id"] in self.staff and (not group or row["personnel_group"] == group)
         }
         self.guests = {
             row["learner_id"]: row
-            for row in tables["profiles"]
+            for row in free
             if self.whole
             and row["person_id"] is None
             and (not group or row["personnel_group"] == group)
@@ -96,7 +101,7 @@ class Recount:
         theirs = {
             row["learner_id"]
             for row in self.tables["profiles"]
-            if self.whole or row["unit_id"] in self.units
+            if (self.whole or row["unit_id"] in self.units) and not row["restricted"]
         }
         who: dict[tuple[int, str], set[int]] = defaultdict(set)
         times: Counter[tuple[int, str]] = Counter()
@@ -133,8 +138,8 @@ class Recount:
         known = {row["person_id"]: row for row in self.tables["profiles"]}
         found = set()
         for id in self.staff:
-            row = known.get(id, {"active_on": 0, "step": "", "restricted": False})
-            if row["active_on"] <= last_day and row["step"] != "done" and not row["restricted"]:
+            row = known.get(id, {"active_on": 0, "step": ""})
+            if row["active_on"] <= last_day and row["step"] != "done":
                 found.add(id)
         return found
 
@@ -144,9 +149,10 @@ def items(tables: Tables, until: datetime, content: Content) -> dict[str, dict[s
     before = {
         (row["learner_id"], row["round"], row["area"]): row["before"] for row in tables["measures"]
     }
+    held = {row["learner_id"] for row in tables["profiles"] if row["restricted"]}
     found: dict[str, dict[str, Any]] = {}
     for row in tables["facts"]:
-        if row["kind"] != "answered" or row["at"] > until:
+        if row["kind"] != "answered" or row["at"] > until or row["learner_id"] in held:
             continue
         said = decode(row["data"])
         here = found.setdefault(said["question"], {"options": [], "right": [], "pairs": []})

@@ -22,7 +22,7 @@ from bot.headers import HEADERS
 from content.schema import Content
 from storage import repeats, tokens
 from storage.database import Database
-from storage.models import audit, claim_codes, grants, hooks, persons
+from storage.models import audit, claim_codes, grants, hooks, persons, profiles
 from storage.models import repeats as repeats_table
 from storage.models import tokens as tokens_table
 from tests.agency import CODE, POISON, Agency, full
@@ -225,6 +225,19 @@ def test_somebody_elses_people_do_not_exist(desk: Desk) -> None:
     found = desk.ask("hr1", "/evidence").json()["evidence"]
     assert [use["hr_id"] for use in found] == ["HR-a1"]
     assert desk.ask("hr", "/evidence?status=chosen").json()["evidence"] == []
+
+
+def test_whoever_restricts_the_use_of_their_data_is_listed_nowhere(desk: Desk) -> None:
+    mine = desk.agency.persons["a1"]
+    rest = update(profiles).where(profiles.c.person_id == mine).values(restricted=True)
+    run = desk.edge.client.portal.call  # type: ignore[union-attr]
+    before = people(desk, "hr1")
+    run(desk.edge.app.dispatcher.run, lambda conn, now: conn.execute(rest) and None)
+
+    assert people(desk, "hr1") == before - {"HR-a1"}
+    assert desk.ask("hr1", "/people/HR-a1/progress").status_code == 404
+    assert desk.ask("hr1", "/evidence").json()["evidence"] == []
+    assert desk.post("hr1", "/people/HR-a1/codes", "k1").status_code == 201
 
 
 def test_ocsc_has_no_single_persons_facts(kept: Desk) -> None:

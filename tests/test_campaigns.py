@@ -788,6 +788,14 @@ def test_the_outcome_counts_rows_answers_and_effects(conn: Connection, content: 
     assert seen.started.difference is not None
     assert seen.started.difference.is_chance
 
+    rest = profiles.c.learner_id.in_([sent[0], sent[2], held[0]])
+    conn.execute(update(profiles).where(rest).values(restricted=True))
+    seen = outcomes.outcome(conn, id)
+
+    assert (seen.size, seen.answered) == (len(sent), 2)  # what was sent was sent
+    assert (seen.started.sent, seen.started.of_sent) == (0, len(sent) - 2)
+    assert (seen.started.held, seen.started.of_held) == (0, len(held) - 1)
+
 
 def test_only_what_is_uncertain_is_sent_once_more_and_only_once(
     conn: Connection, content: Content

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec.json import decode, encode
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from content.schema import Content
 from flows.calendar import add_working_days, local
@@ -16,7 +16,17 @@ from flows.reports import Ask, Report
 from flows.types import Quizzed
 from storage import itemstats, weeks
 from storage.database import Database
-from storage.models import audit, item_stats, learners, persons, profiles
+from storage.models import (
+    audit,
+    evidence,
+    facts,
+    item_stats,
+    learners,
+    measures,
+    persons,
+    profiles,
+    units,
+)
 from storage.models import weeks as kept
 from storage.reports import REPORTS, Wrong, report
 from storage.reports.skills import student
@@ -202,8 +212,7 @@ def test_uses_are_shown_as_they_were_written(agency: Database, content: Content)
         made = asked(conn, "uses", hr_of("A / B"), content)
         seen = rows(made)
     wanted = Recount(tables, ("A / B",))
-    free = {n for n, row in wanted.learners.items() if not row["restricted"]}
-    theirs = [row for row in tables["evidence"] if row["learner_id"] in free]
+    theirs = [row for row in tables["evidence"] if row["learner_id"] in wanted.learners]
     said = {row["id"]: decode(row["data"]) for row in tables["facts"]}
 
     assert made.names
@@ -321,6 +330,50 @@ def test_quality_counts_what_is_missing(agency: Database, content: Content) -> N
     assert made["no_manager"]["many"] == len({row["unit_id"] for row in staff})
     assert "guests" not in made
     assert whole["guests"]["many"] == 5
+
+
+OF_PEOPLE = ("funnel", "skills", "activity", "evidence", "uses", "items", "behind", "quality")
+
+
+def test_whoever_restricts_the_use_of_their_data_is_in_no_report(
+    agency: Database, content: Content
+) -> None:
+    """Reports are the same as if they had never been there."""
+
+    def told(conn: Connection) -> list[list[Any]]:
+        while itemstats.step(conn, NOW, 100_000):
+            pass
+        made = [asked(conn, name, hr_of("A"), content) for name in OF_PEOPLE]
+        made += [asked(conn, name, EVERYTHING, content) for name in OF_PEOPLE]
+        return [[each.denominator, *each.rows] for each in made]
+
+    with undone(agency) as conn:
+        conn.execute(update(profiles).values(restricted=False))
+        did = select(evidence.c.learner_id)
+        (me,) = conn.execute(
+            select(profiles.c.learner_id, profiles.c.person_id)
+            .join(persons, persons.c.id == profiles.c.person_id)
+            .join(units, units.c.id == persons.c.unit_id)
+            .where(persons.c.left_on == 0, persons.c.id > 1, units.c.path.startswith("A"))
+            .where(profiles.c.learner_id.in_(did))
+            .limit(1)
+        ).all()
+        guest = select(func.max(profiles.c.learner_id)).where(profiles.c.person_id.is_(None))
+        gone = [me.learner_id, conn.execute(guest).scalar_one()]
+        before = told(conn)
+        conn.execute(delete(item_stats))
+        theirs = profiles.c.learner_id.in_(gone)
+        conn.execute(update(profiles).where(theirs).values(restricted=True))
+        restricted = told(conn)
+        conn.execute(delete(item_stats))
+        for table in (evidence, measures, facts, profiles):
+            conn.execute(delete(table).where(table.c.learner_id.in_(gone)))
+        conn.execute(delete(learners).where(learners.c.id.in_(gone)))
+        conn.execute(delete(persons).where(persons.c.id == me.person_id))
+        without = told(conn)
+
+    assert restricted == without
+    assert all(now != then for now, then in zip(restricted[8:], before[8:], strict=True))
 
 
 # --- who may see what ------------------------------------------------------------------

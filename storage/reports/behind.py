@@ -49,9 +49,7 @@ def _days(view: View) -> int:
 def _query(view: View) -> Any:
     today = date.fromordinal(view.today)
     cutoff = add_working_days(today, -_days(view), view.content).toordinal()
-    silent = and_(
-        profiles.c.active_on <= cutoff, profiles.c.step != FINISHED, ~profiles.c.restricted
-    )
+    silent = and_(profiles.c.active_on <= cutoff, profiles.c.step != FINISHED)
     absent = profiles.c.learner_id.is_(None)
     who = and_(silent, view.grouped()) if view.ask.group else or_(absent, silent)
     last = func.coalesce(profiles.c.active_on, 0)

@@ -5,12 +5,13 @@ from datetime import date, datetime
 from typing import Any, cast
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select, text, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text, true
 
 from content.schema import Content
 from flows.calendar import local, midnight
 from flows.reports import Ask
 from storage.models import persons, profiles, units
+from storage.profiles import countable, withheld
 from storage.scope import Denied, Power, Scope, below, present
 
 
@@ -105,28 +106,32 @@ def standing(view: View, power: Power = "figures") -> ColumnElement[bool]:
         profiles.c.unit_id.is_not(None),
         view.over(profiles.c.unit_id, power),
         ~gone,
+        countable(),
         view.grouped(),
     )
 
 
 def everybody(view: View, power: Power = "figures") -> ColumnElement[bool]:
     """The same, and guests if nobody is left out."""
-    guests = and_(profiles.c.person_id.is_(None), view.grouped()) if view.whole(power) else false()
+    if not view.whole(power):
+        return standing(view, power)
+    guests = and_(profiles.c.person_id.is_(None), countable(), view.grouped())
     return or_(standing(view, power), guests)
 
 
 def staff(view: View, power: Power = "figures") -> ColumnElement[bool]:
-    """A condition on `persons`: those of the view who have not left."""
-    return and_(view.over(persons.c.unit_id, power), present(view.today))
+    """A condition on `persons`: those of the view who have not left and may be counted."""
+    mine = view.over(persons.c.unit_id, power)
+    return and_(mine, present(view.today), persons.c.id.not_in(withheld(profiles.c.person_id)))
 
 
 def headcount(conn: Connection, view: View, power: Power = "figures") -> int:
     """How many people of the view are on the roster; with a group, how many are placed in it."""
     if view.ask.group:
-        counted = select(func.count()).select_from(profiles).where(standing(view, power))
+        query = select(func.count()).select_from(profiles).where(standing(view, power))
     else:
-        counted = select(func.count()).select_from(persons).where(staff(view, power))
-    found: int = conn.execute(counted).scalar_one()
+        query = select(func.count()).select_from(persons).where(staff(view, power))
+    found: int = conn.execute(query).scalar_one()
     return found
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from msgspec.json import decode
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import Connection, case, func, select
 
 from flows.reports import Chart, Column, Report, Row
 from storage.models import evidence as table
@@ -85,8 +85,7 @@ def _row(path: str, staff: int, found: Any) -> Row:
 
 def uses(conn: Connection, view: View) -> Report:
     """Every use at work as it was written, the newest first."""
-    mine = and_(common.standing(view, "names"), ~profiles.c.restricted)
-    here = mine, common.moments(view, table.c.at)
+    here = common.standing(view, "names"), common.moments(view, table.c.at)
     counted = (
         select(func.count())
         .select_from(table)

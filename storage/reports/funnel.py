@@ -18,6 +18,7 @@ from sqlalchemy import (
 from flows.profile import FINISHED
 from flows.reports import Chart, Column, Report, Row
 from storage.models import persons, profiles
+from storage.profiles import RESTRICTED, countable
 from storage.reports import common
 from storage.reports.common import View
 from storage.scope import present
@@ -37,14 +38,14 @@ GUESTS = 0
 
 
 def funnel(conn: Connection, view: View) -> Report:
-    """Everybody on the roster once: at a step of the round they are in, done with all of them, or
-    not in the chat yet. Guests are of no unit: only whoever sees the whole agency sees them, and
-    they are not of the denominator."""
+    """Everybody on the roster who may be counted, once: at a step of the round they are in, done
+    with all of them, or not in the chat yet. Guests are of no unit: only whoever sees the whole
+    agency sees them, and they are not of the denominator."""
     counts: dict[tuple[int, str, str], int] = {}
     staff: dict[int, int] = {}
     for kind, unit, group, step, many in conn.execute(_query(view)):
         if kind == "staff":
-            staff[unit] = many
+            staff[unit] = staff.get(unit, 0) + many
         else:
             counts[unit, group, step] = counts.get((unit, group, step), 0) + many
     total = sum(staff.values())
@@ -57,23 +58,31 @@ def funnel(conn: Connection, view: View) -> Report:
 
 
 def _query(view: View) -> Any:
-    """One statement: learners by unit, group and step from the index alone; taken off those whose
-    person has left; guests; and the roster by unit."""
+    """One statement: learners by unit, group and step from the index alone; taken off, few as they
+    are, those whose person has left and those who may not be counted; guests; and the roster by
+    unit, less those again."""
     place = (profiles.c.unit_id, profiles.c.personnel_group, profiles.c.step)
     theirs = view.over(profiles.c.unit_id), view.grouped(), profiles.c.unit_id.is_not(None)
     learners = _part("learners", *place, func.count()).where(*theirs).group_by(*place)
     gone = _part("learners", *place, -func.count()).join_from(persons, profiles)
     gone = gone.where(*theirs, *common.left(view.today)).group_by(*place)
-    parts = [learners, gone]
+    withheld = _part("learners", *place, -func.count()).where(*theirs, RESTRICTED)
+    withheld = withheld.where(profiles.c.person_id.not_in(common.leavers(view.today)))
+    parts = [learners, gone, withheld.group_by(*place)]
     if view.whole():
         guests = _part("learners", literal(GUESTS, Integer), *place[1:], func.count())
         nobody = profiles.c.unit_id.is_(None), profiles.c.person_id.is_(None)
-        parts.append(guests.where(*nobody, view.grouped()).group_by(*place[1:]))
+        guests = guests.where(*nobody, countable(), view.grouped())
+        parts.append(guests.group_by(*place[1:]))
     if not view.ask.group:
         here = func.sum(case((present(view.today), 1), else_=0))
         nothing = literal("", Text)
         staff = _part("staff", persons.c.unit_id, nothing, nothing, here)
         parts.append(staff.where(view.over(persons.c.unit_id)).group_by(persons.c.unit_id))
+        less = _part("staff", persons.c.unit_id, nothing, nothing, -func.count())
+        less = less.join_from(profiles, persons, persons.c.id == profiles.c.person_id)
+        less = less.where(RESTRICTED, present(view.today), view.over(persons.c.unit_id))
+        parts.append(less.group_by(persons.c.unit_id))
     return union_all(*parts)
 
 

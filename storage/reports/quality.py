@@ -14,6 +14,7 @@ from storage.models import (
     profiles,
     units,
 )
+from storage.profiles import countable
 from storage.reports import common
 from storage.reports.common import View
 from storage.scope import present, valid
@@ -79,7 +80,7 @@ def _not_joined(view: View) -> Pair:
 
 
 def _guests(view: View) -> Pair:
-    everybody = select(func.count()).select_from(profiles)
+    everybody = select(func.count()).select_from(profiles).where(countable())
     return _among(everybody, profiles.c.person_id.is_(None))
 
 
@@ -101,22 +102,22 @@ def _no_manager(view: View) -> Pair:
     led = select(grants.c.id).where(
         grants.c.unit_id == units.c.id, grants.c.role == "manager", valid(view.today)
     )
-    counted = select(func.count()).select_from(units).where(view.over(units.c.id), here.exists())
-    return _among(counted, ~led.exists())
+    led_by = select(func.count()).select_from(units).where(view.over(units.c.id), here.exists())
+    return _among(led_by, ~led.exists())
 
 
 def _rights_of_leavers(view: View) -> Pair:
     holder = select(persons.c.unit_id).where(persons.c.id == grants.c.person_id)
-    counted = select(func.count()).select_from(grants)
-    counted = counted.where(valid(view.today), view.over(holder.scalar_subquery()))
-    return _among(counted, grants.c.person_id.in_(common.leavers(view.today)))
+    given = select(func.count()).select_from(grants)
+    given = given.where(valid(view.today), view.over(holder.scalar_subquery()))
+    return _among(given, grants.c.person_id.in_(common.leavers(view.today)))
 
 
 def _rights_ended(view: View) -> Pair:
     holder = select(persons.c.unit_id).where(persons.c.id == grants.c.person_id)
-    counted = select(func.count()).select_from(grants).where(view.over(holder.scalar_subquery()))
+    given = select(func.count()).select_from(grants).where(view.over(holder.scalar_subquery()))
     ended = and_(grants.c.until_on.is_not(None), grants.c.until_on <= view.today)
-    return _among(counted, ended)
+    return _among(given, ended)
 
 
 def _unreachable(view: View) -> Pair:
@@ -143,13 +144,13 @@ def _moved(view: View) -> Pair:
 
 
 def _unconfirmed(view: View) -> Pair:
-    counted = (
+    uses = (
         select(func.count())
         .select_from(evidence)
         .join(profiles, profiles.c.learner_id == evidence.c.learner_id)
         .where(common.standing(view))
     )
-    return _among(counted, evidence.c.confirmed_at.is_(None))
+    return _among(uses, evidence.c.confirmed_at.is_(None))
 
 
 FINDINGS: dict[str, Callable[[View], Pair]] = {

@@ -455,6 +455,15 @@ def upgrade() -> None:
         )
         batch_op.create_foreign_key(batch_op.f("fk_profiles_unit_id"), "units", ["unit_id"], ["id"])
 
+    withheld = sa.text("restricted")
+    op.create_index(
+        "ix_profiles_restricted",
+        "profiles",
+        ["person_id"],
+        sqlite_where=withheld,
+        postgresql_where=withheld,
+    )
+
     op.execute(
         "update profiles set unit_id = "
         "(select unit_id from persons where persons.id = profiles.person_id)"
@@ -575,6 +584,7 @@ def downgrade() -> None:
             op.execute(f"drop policy if exists scoped on {table}")
             op.execute(f"alter table {table} disable row level security")
 
+    op.drop_index("ix_profiles_restricted", "profiles")
     with op.batch_alter_table("profiles", schema=None) as batch_op:
         batch_op.drop_constraint(batch_op.f("fk_profiles_unit_id"), type_="foreignkey")
         batch_op.drop_index("ix_profiles_standing")
