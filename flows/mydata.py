@@ -105,7 +105,8 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
 
 
 def looked(state: State, found: Found, now: datetime, content: Content) -> Turn:
-    """`data["rows"]`: day, role and unit of those who opened this learner's data."""
+    """`data["rows"]`: day, role and unit of those who opened this learner's data, and whether it
+    was a list of names that it stood on."""
     if not found.data["rows"]:
         return Turn(state, (tell(state, content, "looked_none"),))
     lines = bullets([_look(state, row, content) for row in found.data["rows"]])
@@ -115,7 +116,8 @@ def looked(state: State, found: Found, now: datetime, content: Content) -> Turn:
 def _look(state: State, row: dict[str, Json], content: Content) -> str:
     day = short_date(date.fromordinal(row["day"]), state.lang)
     role = say(state, content, "looked_role_" + row["role"])
-    return " · ".join(filter(None, (day, role, row["unit"])))
+    what = say(state, content, "looked_list") if row["list"] else ""
+    return " · ".join(filter(None, (day, role, row["unit"], what)))
 
 
 # --- a copy --------------------------------------------------------------------------

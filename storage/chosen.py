@@ -38,7 +38,8 @@ def listing(
 
 def viewed(conn: Connection, scope: Scope, many: int, now: datetime) -> None:
     """Note that somebody has read uses of people whom they see by name."""
-    note(conn, scope.viewer, "evidence_viewed", "evidence", now, rows=many)
+    over = list(scope.paths("names"))
+    note(conn, scope.viewer, "evidence_viewed", "evidence", now, rows=many, over=over)
 
 
 def choose(

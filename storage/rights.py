@@ -29,7 +29,8 @@ def my_data(
 def who_looked(
     conn: Connection, learner_id: int, args: dict[str, Json], now: datetime, content: Content
 ) -> dict[str, Json]:
-    """Day, role and unit of officers who opened this learner's data, the latest first."""
+    """Day, role and unit of officers who opened this learner's data, and whether it was a list of
+    names of the unit; the latest first."""
     rows = subject.lookers(conn, subject.of_learner(conn, learner_id))
     return {"rows": rows[:SHOWN]}
 

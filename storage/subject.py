@@ -7,15 +7,25 @@ from typing import Any
 
 from msgspec import Struct
 from msgspec.json import decode
-from sqlalchemy import ColumnElement, Connection, Table, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, false, func, or_, select
 
 from content.schema import DataTable, Register
 from flows.calendar import local
 from storage import audit, messages
-from storage.models import addresses, grants, learners, metadata, outbox, persons, timers, units
+from storage.models import (
+    addresses,
+    grants,
+    learners,
+    metadata,
+    outbox,
+    persons,
+    postings,
+    timers,
+    units,
+)
 from storage.models import audit as audit_table
 from storage.privacy import TOLD
-from storage.scope import Scope
+from storage.scope import Scope, inside
 
 Rows = list[dict[str, Any]]
 DAYS = ("_on",)
@@ -192,24 +202,72 @@ def export(
 # --- who looked ----------------------------------------------------------------------
 
 
-def lookers(conn: Connection, whom: Subject, limit: int = 200) -> Rows:
-    """Who opened somebody's data: day (an ordinal), role and unit of the officer, each day once,
-    the latest first. Names are not told."""
-    a = audit_table.c
-    rows = conn.execute(
-        select(a.at, a.by_id, a.action)
-        .where(a.target.in_(whom.targets))
-        .order_by(a.id.desc())
-        .limit(limit)
-    ).all()
-    seen: dict[tuple[int, str, str], None] = {}
-    for row in rows:
+LISTS = ("report:behind", "report:uses", "people", "evidence")
+"""Targets of entries about lists of names, which say of which units (`over`)."""
+FEW, MANY = 200, 5000
+"""Entries that are shown, and entries about lists that are looked through for them."""
+
+
+def lookers(conn: Connection, whom: Subject) -> Rows:
+    """Who opened somebody's data: day (an ordinal), role and unit of the officer, whether it was a
+    list of names of their unit, each day once, the latest first. Names are not told."""
+    seen: dict[tuple[int, str, str, bool], None] = {}
+    for row in _entries(conn, whom, FEW):
         if row.action.startswith(OWN) or (row.by_id is not None and row.by_id == whom.person):
             continue
         day = local(row.at).toordinal()
         for role, unit in _capacity(conn, row.by_id, day):
-            seen[day, role, unit] = None
-    return [{"day": day, "role": role, "unit": unit} for day, role, unit in seen]
+            seen[day, role, unit, row.target not in whom.targets] = None
+    return [
+        {"day": day, "role": role, "unit": unit, "list": listed} for day, role, unit, listed in seen
+    ]
+
+
+def _entries(conn: Connection, whom: Subject, limit: int) -> list[Any]:
+    """What the journal says of somebody, the latest first: of them alone, and of lists of names of
+    a unit that they were of on that day."""
+    a = audit_table.c
+    entries = select(a.id, a.at, a.by_id, a.action, a.target, a.result, a.data, persons.c.hr_id)
+    entries = entries.join(persons, persons.c.id == a.by_id, isouter=True).order_by(a.id.desc())
+    found = list(conn.execute(entries.where(a.target.in_(whom.targets)).limit(limit)))
+    been = _been(conn, whom)
+    if been:
+        own = (f"unit:{id}" for id in conn.execute(_units_above(been)).scalars())
+        lists = entries.where(a.target.in_([*LISTS, *own])).limit(MANY)
+        found += [row for row in conn.execute(lists) if _listed(row, been)]
+    return sorted(found, key=lambda row: -row.id)[:limit]
+
+
+Been = list[tuple[int, int | None, str]]
+"""From which day until which, and the path of the unit."""
+
+
+def _been(conn: Connection, whom: Subject) -> Been:
+    """Where somebody was when."""
+    if whom.person is None:
+        return []
+    where = select(postings.c.from_on, postings.c.until_on, units.c.path)
+    where = where.join(units, units.c.id == postings.c.unit_id)
+    rows = conn.execute(where.where(postings.c.person_id == whom.person)).all()
+    return [(row.from_on, row.until_on, row.path) for row in rows]
+
+
+def _units_above(been: Been) -> Select[Any]:
+    """The units somebody was of, and all above them."""
+    parts = [path.split(" / ") for _, _, path in been]
+    paths = {" / ".join(each[:n]) for each in parts for n in range(1, len(each) + 1)}
+    return select(units.c.id).where(units.c.path.in_(paths))
+
+
+def _listed(row: Any, been: Been) -> bool:
+    """Whether a list was of a unit that somebody was of on its day."""
+    over, day = decode(row.data).get("over", ()), local(row.at).toordinal()
+    return any(
+        inside(path, top)
+        for from_on, until_on, path in been
+        if from_on <= day and (until_on is None or day < until_on)
+        for top in over
+    )
 
 
 def _capacity(conn: Connection, by: int | None, day: int) -> Iterator[tuple[str, str]]:
@@ -232,16 +290,10 @@ def _capacity(conn: Connection, by: int | None, day: int) -> Iterator[tuple[str,
 
 
 def who_looked(conn: Connection, scope: Scope, hr_id: str, now: datetime) -> Rows:
-    """The audit log about a person, for the privacy officer, who may see who it was."""
+    """The audit log about a person, and about lists of names of their unit, for the privacy
+    officer, who may see who it was."""
     whom = of_person(conn, scope, hr_id)
-    a = audit_table.c
-    rows = conn.execute(
-        select(a.at, a.action, a.result, persons.c.hr_id)
-        .join(persons, persons.c.id == a.by_id, isouter=True)
-        .where(a.target.in_(whom.targets))
-        .order_by(a.id.desc())
-        .limit(1000)
-    ).all()
+    rows = _entries(conn, whom, 1000)
     audit.note(conn, scope.viewer, "view_lookers", f"person:{whom.person}", now)
     return [
         {

@@ -119,7 +119,8 @@ def completed(
     if unit is None or not scope.may("lead", unit.path) or not content.digest.names:
         return {"names": []}
     names = digests.completed(conn, scope, unit.path, now, content)
-    audit.note(conn, scope.viewer, "view_completed", f"unit:{unit.id}", now, people=len(names))
+    target, over = f"unit:{unit.id}", [unit.path]
+    audit.note(conn, scope.viewer, "view_completed", target, now, people=len(names), over=over)
     return {"names": names}
 
 

@@ -10,15 +10,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 from starlette.testclient import TestClient
 
 from bot import lines
 from bot.app import App
 from bot.config import Settings
 from content.schema import Content
+from flows.reports import Ask
 from flows.types import Said, Unsent
-from storage import admission, ledger, profiles, rights, subject, wishes
+from storage import admission, ledger, profiles, reports, rights, roster, subject, wishes
 from storage import audit as journal
 from storage.database import Database
 from storage.gathered import create
@@ -31,13 +32,14 @@ from storage.models import (
     metadata,
     outbox,
     persons,
+    postings,
     published,
     timers,
     units,
 )
 from storage.models import profiles as profiles_table
 from storage.models import wishes as wishes_table
-from storage.scope import OPERATOR
+from storage.scope import OPERATOR, Right, Scope
 from tests.planted import NOW, Planted, agency, dump, plant
 from tests.running import Clock, environment, ready
 from tests.test_turns import Talk, count
@@ -69,7 +71,7 @@ def test_whoever_wants_to_be_erased_is_out_of_everything_at_once(talk: Talk) -> 
     assert count(talk.db, timers) == 0
     with talk.db.read() as conn:
         assert conn.execute(select(profiles_table.c.restricted)).scalar_one()
-        shown = select(profiles_table.c.learner_id).where(profiles.counted())
+        shown = select(profiles_table.c.learner_id).where(profiles.countable())
         assert conn.execute(shown).first() is None
     assert count(talk.db, wishes_table, wishes_table.c.kind == "erase") == 1
 
@@ -178,10 +180,38 @@ def test_who_looked_is_told_by_role_unit_and_day_without_names(
         rows = subject.lookers(conn, subject.of_learner(conn, who.learner))
 
     day = NOW.date().toordinal()
-    officer = {"day": day, "role": "hr", "unit": f"กอง {_number(db, where.unit)}"}
-    assert {"day": day, "role": "operator", "unit": ""} in rows
+    officer = {"day": day, "role": "hr", "unit": f"กอง {_number(db, where.unit)}", "list": False}
+    assert {"day": day, "role": "operator", "unit": "", "list": False} in rows
     assert officer in rows
     assert "หัวหน้า" not in str(rows)
+
+
+def test_lists_of_names_of_ones_unit_are_told_too(db: Database, content: Content) -> None:
+    """Only those of a unit that somebody was of on that day."""
+    with db.write() as conn:
+        where = agency(conn)
+        who = plant(conn, where, content)
+        path = conn.execute(select(units.c.path).where(units.c.id == where.unit)).scalar_one()
+        other = roster.add_unit(conn, "กองอื่น")
+        today = NOW.date().toordinal()
+        conn.execute(delete(postings).where(postings.c.person_id == who.person))
+        for unit, first, last in ((other, 0, today), (where.unit, today, None)):
+            there = {"from_on": first, "until_on": last, "unit_id": unit}
+            conn.execute(insert(postings).values(person_id=who.person, **there))
+
+        def told(top: str, unit: str = "") -> list[Any]:
+            scope = Scope(where.boss, (Right("hr", top),))
+            reports.asked(conn, "behind", scope, Ask(unit), NOW, "screen")
+            reports.asked(conn, "funnel", scope, Ask(unit), NOW, "screen")
+            rows = subject.lookers(conn, subject.of_learner(conn, who.learner))
+            conn.execute(delete(audit))
+            return [row for row in rows if row["list"]]
+
+        (row,) = told("")
+        assert row["role"] == "hr"
+        assert told(path) == told("", unit=path) == [row]
+        assert told("กองอื่น") == told("", unit="กองอื่น") == []
+        assert told(path + "x") == []
 
 
 def _number(db: Database, unit: int) -> str:

@@ -105,7 +105,7 @@ ANSWERS: dict[str, tuple[dict[str, Json], ...]] = {
     "my_data": ({"roster": 2, "account": 2, "learning": 12, "messages": 34}, {"account": 1}),
     "who_looked": (
         {"rows": []},
-        {"rows": [{"day": 739_200, "role": "hr", "unit": "กองกลาง"}]},
+        {"rows": [{"day": 739_200, "role": "hr", "unit": "กองกลาง", "list": True}]},
     ),
     "copy": (
         {"token": "t" * 43, "due": "2026-11-21T02:00:00+00:00"},

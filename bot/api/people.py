@@ -65,7 +65,8 @@ async def list_people(
             conn, caller.scope, now, after, limit, unit, group, step
         ),
     )
-    await access.note(request, caller, "api_people", "people", count=len(rows))
+    over = [unit] if unit else list(caller.scope.paths("names"))
+    await access.note(request, caller, "api_people", "people", count=len(rows), over=over)
     people = [_person(row) for row in rows]
     return People.model_validate({"people": people, "next": _next(rows, limit)})
 
@@ -118,7 +119,8 @@ async def list_evidence(
     rows = await access.read(
         request, lambda conn: directory.list_evidence(conn, caller.scope, after, limit, status)
     )
-    await access.note(request, caller, "api_evidence", "evidence", count=len(rows))
+    over = list(caller.scope.paths("names"))
+    await access.note(request, caller, "api_evidence", "evidence", count=len(rows), over=over)
     kept = ("hr_id", "unit", "at", "round", "shared", "confirmed_at", "status", "narrative")
     plain = [{"id": row.fact_id} | {name: row._mapping[name] for name in kept} for row in rows]
     return EvidenceList.model_validate({"evidence": plain, "next": _next(rows, limit, "fact_id")})

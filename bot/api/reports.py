@@ -57,7 +57,8 @@ async def get_report(
         raise Problem(422, why) from wrong
     if names:
         count = len(plain["rows"])
-        await access.note(request, caller, "api_report", f"report:{name}", count=count)
+        over = reports.over(name, caller.scope, ask)
+        await access.note(request, caller, "api_report", f"report:{name}", count=count, over=over)
     return ReportShape.model_validate(plain)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -61,7 +62,15 @@ def report(
 def asked(conn: Connection, name: str, scope: Scope, ask: Ask, now: datetime, how: str) -> None:
     """Write down who asks for a report, with which filters, and how they get it: before they do."""
     filters = {key: value for key, value in asdict(ask).items() if value}
-    audit.note(conn, scope.viewer, "report", f"report:{name}", now, how=how, filters=filters)
+    data: dict[str, Any] = {"how": how, "filters": filters}
+    if name in REPORTS and REPORTS[name].power == "names":
+        data["over"] = over(name, scope, ask)
+    audit.note(conn, scope.viewer, "report", f"report:{name}", now, **data)
+
+
+def over(name: str, scope: Scope, ask: Ask) -> list[str]:
+    """The tops of the units that a report is of."""
+    return [ask.unit] if ask.unit else list(scope.paths(REPORTS[name].power))
 
 
 def inside(scope: Scope) -> Scope:
