@@ -13,12 +13,15 @@ settings.register_profile("nightly", max_examples=2000, deadline=None)
 settings.load_profile("default")
 
 
-LONG = ("test_walk", "test_crash", "test_kills", "test_campaign_kills", "test_year")
+LONG = ("test_crash", "test_walk", "test_kills", "test_service", "test_campaign_kills", "test_app")
+"""Files that take minutes, the longest first. A file is run by one process: what its tests share
+is made once."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes minutes goes first, or one core would be busy with it while the other waits."""
-    items.sort(key=lambda item: item.nodeid.split("/")[-1].split(".py")[0] not in LONG)
+    """What takes long goes first, or one core would be busy with it while the other waits."""
+    place = {name: n for n, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -456,13 +456,25 @@ def test_a_crash_at_any_boundary_loses_and_doubles_nothing(
     assert tally.violations == []
 
 
+def test_a_database_that_fails_at_a_third_of_all_boundaries_heals_without_a_restart(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another third on each engine."""
+    _failing(world, capsys, 1 + isinstance(world.base, Postgres), 3)
+
+
+@pytest.mark.soak
 def test_a_database_that_fails_at_any_boundary_heals_without_a_restart(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    _failing(world, capsys, 1, 1)
+
+
+def _failing(world: World, capsys: pytest.CaptureFixture[str], first: int, every: int) -> None:
     began, expected, tally = time.monotonic(), _undisturbed(world), Tally()
-    n = 0
+    n = first - every
     while True:
-        n += 1
+        n += every
         world.renew()
         told = world.run(bomb=n, how="fail")
         if not told["where"]:

@@ -45,8 +45,6 @@ from tests.walk import (
     the_content,
 )
 
-pytestmark = pytest.mark.xdist_group("walk")  # it is walked once
-
 SHOWN = 10
 """Faults of one kind that are listed."""
 

@@ -77,6 +77,10 @@ TIMERS = (
     Fired("asked_hr", "a", {"who": "สมชาย", "question": "ลาอย่างไร", "at": "home"}),
     Fired("relinked", "b", {**RELINKED, "at": "2026-11-20T02:00:00+00:00"}),
 )
+STANDING = (
+    *("weekly_off", "nudges_on", "nudges_off", "confirm:5", "decline:5", "confirm:x"),
+    "nonsense",
+)
 PROBLEMS = ("unknown", "expired", "used", "void", "too_many", "already", "other")
 SOMEBODY = {"id": 11, "name": "สมชาย ใจดี", "unit": "กองกลาง", "manager": True}
 ANSWERS: dict[str, tuple[dict[str, Json], ...]] = {
@@ -218,7 +222,10 @@ def key(state: State, content: Content) -> object:
     if floor.flow in ("mydata", "stopped"):
         beside = (*beside, bool(state.leaving), state.restricted and floor.flow == "mydata")
     if floor.side or floor.flow in ("claim", "stopped"):
-        return (state.lang, True, spot, beside, who, state.welcomed)
+        # what a side flow goes back to is the same in either language: it is told apart in one
+        beneath = beside if state.lang == "th" else beside[1:]
+        mine = who[:2] if floor.flow == "reminders" else who  # reminders ask nobody's group
+        return (state.lang, True, spot, beneath, mine, state.welcomed)
     met = state.heard_at is not None
     return (state.lang, met, spot, beside[:1] if state.paused else (), path, who[:1])
 
@@ -262,15 +269,8 @@ def events(state: State, content: Content) -> Iterator[tuple[AnyEvent, datetime]
     for number, (word, ways) in enumerate(content.words.reserved.items(), state.stamp):
         # each word everywhere, here by typing it and there by its button
         yield (Said(ways[0], "m3", soon) if number % 2 else Pressed("*", word)), soon
-    for choice in (
-        "weekly_off",
-        "nudges_on",
-        "nudges_off",
-        "confirm:5",
-        "decline:5",
-        "confirm:x",
-        "nonsense",
-    ):
+    half = state.stamp % 2  # of what is heard alike everywhere, half here and half there
+    for choice in STANDING[half::2]:
         yield Pressed("*", choice), soon
     yield Pressed(str(state.stamp), "no-such-choice"), soon
     yield Pressed("0", "begin"), soon
@@ -281,7 +281,7 @@ def events(state: State, content: Content) -> Iterator[tuple[AnyEvent, datetime]
     for kind in ("sticker", "photo", "voice"):
         yield Sent(kind, "r1", "m7"), soon
     nudge = NUDGES[state.stamp % len(NUDGES)]
-    for event in (nudge, *TIMERS, Left(), Unsent("m1")):
+    for event in (nudge, *TIMERS[half::2], Left(), Unsent("m1")):
         yield event, late
 
 
