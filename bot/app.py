@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
@@ -48,6 +49,10 @@ from storage.wire import Row
 
 T = TypeVar("T")
 log = structlog.get_logger()
+
+
+PATIENCE = 5.0
+"""Seconds that a stop waits for queries that nobody waits for any more."""
 
 
 def utc_now() -> datetime:
@@ -191,8 +196,15 @@ class App:
             await self.dispatcher.stop()
             if self._drawers is not None:
                 self._drawers.shutdown(wait=False, cancel_futures=True)
+            await self._let_readers_end()
             self.db.close()
             log.info("stopped")
+
+    async def _let_readers_end(self) -> None:
+        """A query goes on in its thread when whoever asked for it has been cancelled."""
+        until = time.monotonic() + PATIENCE
+        while self.db.reading and time.monotonic() < until:
+            await asyncio.sleep(0.01)
 
     async def _beat(self) -> None:
         while True:

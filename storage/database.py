@@ -48,6 +48,13 @@ class Database:
         with self.reader.connect() as conn:
             yield conn
 
+    @property
+    def reading(self) -> int:
+        """How many connections somebody reads from at this moment."""
+        pool = self.reader.pool
+        assert isinstance(pool, QueuePool)
+        return pool.checkedout()
+
     def version(self) -> str | None:
         """The migration that the database is at; None when it is empty."""
         try:

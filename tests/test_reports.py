@@ -447,4 +447,5 @@ def test_asking_is_written_down_without_names(agency: Database, content: Content
         row = conn.execute(select(audit)).one()
 
     assert (row.by_id, row.action, row.target) == (900, "report", "report:behind")
-    assert decode(row.data) == {"how": "xlsx", "filters": {"unit": "A", "days": 3}}
+    filters = {"unit": "A", "days": 3}
+    assert decode(row.data) == {"how": "xlsx", "filters": filters, "over": ["A"]}
