@@ -11,8 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, text
 
-from benchmarks import processes
-from benchmarks.audience import _memory as memory
+from benchmarks import ocsc
+from benchmarks.audience import PLACES, memory
 from benchmarks.fill import HEX, NUMBERS
 from benchmarks.measures import Row
 from bot.exports import Mark, csv
@@ -232,14 +232,14 @@ RUNS = 20
 
 
 def reports(quick: bool) -> list[Row]:
-    """Reports over a whole agency: at full size on SQLite, and smaller on both engines."""
+    """Reports over a whole agency, and the report to OCSC (p), on both engines."""
     rows: list[Row] = []
-    sizes = {"SQLite": (1_000_000, 50_000_000), "PostgreSQL": (100_000, 1_000_000)}
-    for name, place in (("SQLite", processes.sqlite), ("PostgreSQL", processes.postgresql)):
-        learners, many = (20_000, 200_000) if quick else sizes[name]
+    learners, many = (20_000, 1_000_000) if quick else (1_000_000, 50_000_000)
+    for name, place in PLACES:
         with place() as url:
             fill(url, learners, many)
-            rows += measured(url, f"{learners:,} learners, {many:,} facts, {name}", quick)
+            where = f"{learners:,} learners, {many:,} facts, {name}"
+            rows += measured(url, where, quick) + ocsc.report(url, NOW, where)
     return rows
 
 
