@@ -369,8 +369,12 @@ def derive_heads(conn: Connection, now: datetime) -> dict[str, int]:
 
 def _said_later(today: int) -> Select[Any]:
     """Units that get a head of their own for good from a later day on, and that day."""
-    later = grants.c.role == "manager", grants.c.source != "derived", grants.c.from_on > today
-    later += (grants.c.until_on.is_(None),)
+    later = (
+        grants.c.role == "manager",
+        grants.c.source != "derived",
+        grants.c.from_on > today,
+        grants.c.until_on.is_(None),
+    )
     first = func.min(grants.c.from_on).label("day")
     return select(grants.c.unit_id, first).where(*later).group_by(grants.c.unit_id)
 
