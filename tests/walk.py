@@ -230,6 +230,8 @@ def key(state: State, content: Content) -> object:
         mine = who[:2] if floor.flow == "reminders" else who  # reminders ask nobody's group
         return (state.lang, True, spot, beneath, mine, state.welcomed)
     met = state.heard_at is not None
+    if state.lang != "th":  # the same flows: each spot once, however somebody came there
+        return (state.lang, met, spot, here and here[1], bool(journey.certificate))
     return (state.lang, met, spot, beside[:1] if state.paused else (), path, who[:1])
 
 
