@@ -165,6 +165,13 @@ def keep_recoveries(conn: Connection, person_id: int, codes: Iterable[str]) -> N
     conn.execute(insert(recoveries), rows)
 
 
+def renew_recoveries(conn: Connection, person_id: int, codes: Iterable[str], now: datetime) -> None:
+    if of(conn, person_id) is None:
+        raise Refused("nobody")
+    keep_recoveries(conn, person_id, codes)
+    audit.note(conn, person_id, "recoveries_renewed", f"person:{person_id}", now)
+
+
 def rehash(conn: Connection, person_id: int, password: str) -> None:
     """Keep the same password under newer settings."""
     mine = update(accounts).where(accounts.c.person_id == person_id)
@@ -186,11 +193,13 @@ def wait(conn: Connection, who: str, origin: str, now: datetime) -> float:
     if there >= MANY or everywhere >= ALL:
         return 60.0
     if len(failed) >= FEW:
-        return (failed[-FEW] + WINDOW - now).total_seconds()
+        over: timedelta = failed[-FEW] + WINDOW - now
+        return over.total_seconds()
     if len(failed) < FREE:
         return 0.0
     pause = timedelta(seconds=PAUSE * 2 ** (len(failed) - FREE))
-    return max((failed[-1] + pause - now).total_seconds(), 0.0)
+    left: timedelta = failed[-1] + pause - now
+    return max(left.total_seconds(), 0.0)
 
 
 def failed(conn: Connection, who: str, origin: str, now: datetime, person_id: int | None) -> None:
