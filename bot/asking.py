@@ -1,6 +1,7 @@
 """How a command of the office is asked: of the running service, or done in this process."""
 
 import asyncio
+import os
 import tomllib
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -67,9 +68,12 @@ def _json(value: Any) -> Any:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file whole, or say why not."""
+    """Write a file whole, for this user only, or say why not."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, 0o600)
+            file.write(data)
     except OSError as error:
         raise Unwilling(f"{path}: {error.strerror}") from error

@@ -73,10 +73,25 @@ async def _hand_out(
     by: str,
 ) -> None:
     """Everything that may fail comes before the first code: older ones are void from then on."""
+    opens = await _door(settings, door)
+    new = not path.exists()
+    _writable(path, form)
+    try:
+        made = await _made(settings, whom, by, form)
+    except BaseException:
+        if new and path.is_file():  # no code was made, so no file is left
+            path.unlink()
+        raise
+    _write(path, form, lang, [{**row, "link": opens(row["code"])} for row in made])
+    until = local(datetime.fromisoformat(made[0]["until"]))
+    out.print(f"{len(made):,} codes in {path}, good until {until:%Y-%m-%d %H:%M}", markup=False)
+
+
+async def _made(
+    settings: Settings, whom: dict[str, Any], by: str, form: str
+) -> list[dict[str, Any]]:
     from bot.service import operator
 
-    opens = await _door(settings, door)
-    _writable(path, form)
     async with operator(settings) as who:
 
         async def ask(do: str, args: dict[str, Any]) -> Any:
@@ -87,11 +102,7 @@ async def _hand_out(
             raise Unwilling("nobody to give codes to; --again is for those who are linked already")
         if form == "pdf" and found["count"] > MOST:
             raise Unwilling(f"{found['count']:,} people: use --unit, or --format csv")
-        whom = {**whom, "unit": found["unit"]}
-        made = await _issued(ask, whom, by, found["count"])
-    _write(path, form, lang, [{**row, "link": opens(row["code"])} for row in made])
-    until = local(datetime.fromisoformat(made[0]["until"]))
-    out.print(f"{len(made):,} codes in {path}, good until {until:%Y-%m-%d %H:%M}", markup=False)
+        return await _issued(ask, {**whom, "unit": found["unit"]}, by, found["count"])
 
 
 async def _issued(ask: Ask, whom: dict[str, Any], by: str, many: int) -> list[dict[str, Any]]:

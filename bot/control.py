@@ -4,11 +4,13 @@ way. Without a running service the same functions are called in this process."""
 import asyncio
 import contextlib
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from msgspec import convert, to_builtins
+from sqlalchemy import Connection
 
 from bot import clerk, linking
 from bot.desk import Desk
@@ -18,7 +20,7 @@ from bot.remote import LINE
 from flows.reports import Ask
 from flows.types import Pressed, Said, Started
 from storage import outbox, parked, reports, roster
-from storage.scope import Scope
+from storage.scope import OPERATOR, scope_of
 from storage.wire import Incoming
 
 if TYPE_CHECKING:
@@ -156,10 +158,13 @@ class Control:
         self, name: str, by: int | None, ask: dict[str, Any], how: str
     ) -> None:
         """A command reads a report by itself; this process writes down that it was asked for."""
-        wanted, who = convert(ask, Ask), Scope(by)
-        await self._app.dispatcher.run(
-            lambda conn, now: reports.asked(conn, name, who, wanted, now, how)
-        )
+        wanted = convert(ask, Ask)
+
+        def note(conn: Connection, now: datetime) -> None:
+            who = OPERATOR if by is None else scope_of(conn, by, now)
+            reports.asked(conn, name, who, wanted, now, how)
+
+        await self._app.dispatcher.run(note)
 
     # --- the roster ----------------------------------------------------------------------
 

@@ -1,11 +1,13 @@
 """The annual report to OCSC at the command line: as a draft, or frozen for good."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from msgspec import convert
 
 from bot.asking import Unwilling, ask, out, write_file
+from flows.calendar import fiscal_bounds
 
 FORMATS = ("pdf", "docx", "xlsx", "json")
 
@@ -30,6 +32,10 @@ def report_ocsc(
         raise Unwilling("--freeze: say --by with your id at HR")
     audience = "internal" if internal else "ocsc"
     made = ask("report", year=year, audience=audience, freeze=freeze, again=again, by=by)
+    if freeze:
+        out.print(f"frozen, version {made['frozen']}: the edition for OCSC and the internal one")
+        if datetime.now(UTC).date() <= fiscal_bounds(year)[1]:
+            out.print(f"note: the fiscal year {year} is not over; --again freezes it anew later")
     return write(made, year, formats, out_, audience)
 
 

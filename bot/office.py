@@ -121,6 +121,7 @@ async def _report(
     one that is frozen now. The answer holds the figures and the composed document."""
     if freeze:
         return await _freeze(app, year, audience, again, by)
+    _require_begun(year, app.clock())
     scope = await app.read(lambda conn: _viewer(conn, audience, by, app.clock()))
     target, frozen = f"report:{ocsc.NAME}:{year}", await app.read(lambda c: ocsc.latest(c, year))
     found = frozen and {"frozen": frozen.version, "seal": frozen.hash, **frozen.reports[audience]}
@@ -133,6 +134,11 @@ async def _report(
         )
     )
     return found
+
+
+def _require_begun(year: int, now: datetime) -> None:
+    if now < ocsc.span(year, now).start:
+        raise Refused(Trouble(("year",), "year_open", {"year": year}))
 
 
 def _viewer(conn: Connection, audience: Audience, by: str, now: datetime) -> Scope:
@@ -163,11 +169,10 @@ async def _freeze(
     app: "App", year: int, audience: Audience, again: bool, by: str
 ) -> dict[str, Any]:
     now, content = app.clock(), app.content
+    _require_begun(year, now)
 
     def allowed(conn: Connection) -> tuple[Scope, int]:
         scope = programmes.officer(conn, by, "roster", now)
-        if now < ocsc.span(year, now).start:
-            raise Refused(Trouble(("year",), "year_open", {"year": year}))
         return scope, ocsc.next_version(conn, year, again=again)
 
     scope, version = await app.read(allowed)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ from sqlalchemy import Connection, select
 
 from bot.copies import as_zip
 from storage import audit, ledger, subject, wishes
+from storage.campaigns import Refused
 from storage.models import learners
-from storage.scope import OPERATOR
+from storage.programmes import someone
+from storage.scope import OPERATOR, Denied, Scope
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -26,6 +29,10 @@ class Officer:
     async def ask(self, do: str, args: dict[str, Any]) -> Any:
         try:
             return await _COMMANDS[do](self._app, **args)
+        except Refused as error:
+            return {"refused": [problem.say("en", self._app.content) for problem in error.problems]}
+        except Denied:
+            return {"refused": ["--by: this request is of a unit that you do not answer for"]}
         except subject.NoSuchPerson as error:
             return {"refused": [f"nobody on the roster has the id {error} at HR"]}
         except wishes.NoSuchWish as error:
@@ -36,12 +43,17 @@ class Officer:
             return {"refused": [f"cannot write {error.filename}: {error.strerror}"]}
 
 
-async def _export(app: "App", person: str, out: str) -> dict[str, Any]:
+def _scope(conn: Connection, by: str, now: datetime) -> Scope:
+    """Whoever asks: a privacy officer by the id at HR, or the operator."""
+    return someone(conn, by, "privacy", now) if by else OPERATOR
+
+
+async def _export(app: "App", person: str, out: str, by: str = "") -> dict[str, Any]:
     """Write the archive where the officer wants it, for this user only."""
     register = app.content.register_
     await asyncio.to_thread(_may_write, Path(out))
     made = await app.dispatcher.run(
-        lambda conn, now: subject.export(conn, OPERATOR, person, register, now)
+        lambda conn, now: subject.export(conn, _scope(conn, by, now), person, register, now)
     )
     data = as_zip(made, app.content, app.clock())
     await asyncio.to_thread(_write, Path(out), data)
@@ -60,9 +72,9 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-async def _wishes(app: "App", ended: bool = False) -> list[dict[str, Any]]:
+async def _wishes(app: "App", ended: bool = False, by: str = "") -> list[dict[str, Any]]:
     rows = await app.dispatcher.run(
-        lambda conn, now: wishes.listing(conn, OPERATOR, now, ended=ended)
+        lambda conn, now: wishes.listing(conn, _scope(conn, by, now), now, ended=ended)
     )
     now = app.clock()
     return [
@@ -81,25 +93,29 @@ async def _wishes(app: "App", ended: bool = False) -> list[dict[str, Any]]:
     ]
 
 
-async def _end(app: "App", id: int, how: str, reason: str) -> dict[str, Any]:
-    await app.dispatcher.run(lambda conn, now: wishes.end(conn, OPERATOR, id, how, reason, now))
+async def _end(app: "App", id: int, how: str, reason: str, by: str = "") -> dict[str, Any]:
+    def work(conn: Connection, now: datetime) -> None:
+        wishes.end(conn, _scope(conn, by, now), id, how, reason, now)
+
+    await app.dispatcher.run(work)
     return {"id": id}
 
 
-async def _who_looked(app: "App", person: str) -> list[dict[str, Any]]:
+async def _who_looked(app: "App", person: str, by: str = "") -> list[dict[str, Any]]:
     return await app.dispatcher.run(
-        lambda conn, now: subject.who_looked(conn, OPERATOR, person, now)
+        lambda conn, now: subject.who_looked(conn, _scope(conn, by, now), person, now)
     )
 
 
-async def _erase(app: "App", person: str) -> dict[str, Any]:
+async def _erase(app: "App", person: str, by: str = "") -> dict[str, Any]:
     def work(conn: Connection, now: Any) -> tuple[list[str], list[str]]:
-        whom = subject.of_person(conn, OPERATOR, person)
+        scope = _scope(conn, by, now)
+        whom = subject.of_person(conn, scope, person)
         assert whom.person is not None
         locked = select(learners.c.id).where(learners.c.person_id == whom.person)
         conn.execute(locked.with_for_update())
         files = ledger.erase_person(conn, whom.person, now)
-        audit.note(conn, OPERATOR.viewer, "erase_person", f"person:{whom.person}", now)
+        audit.note(conn, scope.viewer, "erase_person", f"person:{whom.person}", now)
         return files, list(whom.addresses)
 
     files, names = await app.dispatcher.run(work)

@@ -19,6 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Personal data: requests, copies, e
 out = Console(highlight=False, soft_wrap=True)
 
 Who = Annotated[str, typer.Option(help="The person's id at HR.")]
+By = Annotated[str, typer.Option(help="Your id at HR, with the role privacy; else the operator.")]
 WIDE = 160
 
 
@@ -28,10 +29,12 @@ class Unwilling(ConfigError):
 
 @app.command()
 def export(
-    person: Who, to: Annotated[Path, typer.Option("--out", help="A new .zip file.")]
+    person: Who,
+    to: Annotated[Path, typer.Option("--out", help="A new .zip file.")],
+    by: By = "",
 ) -> None:
     """Everything that is held about a person, as JSON and as a page; noted in the audit log."""
-    made = ask("export", person=person, out=str(to.resolve()))
+    made = ask("export", person=person, out=str(to.resolve()), by=by)
     rows = sum(made["tables"].values())
     out.print(f"{to}: {rows:,} records of {len(made['tables'])} tables, {made['bytes']:,} bytes")
     out.print("hand it over in person or by a protected channel, then delete it")
@@ -40,10 +43,11 @@ def export(
 @app.command()
 def wishes(
     ended: Annotated[bool, typer.Option(help="Those that were dealt with, too.")] = False,
+    by: By = "",
 ) -> None:
     """What people ask about their data, the most urgent first, with the days left by law."""
     table = Table("id", "kind", "who", "unit", "asked", "due", "days left", "", box=None)
-    rows = ask("wishes", ended=ended)
+    rows = ask("wishes", ended=ended, by=by)
     for row in rows:
         left = row["ended"] or (str(row["days"]) if row["days"] >= 0 else "OVERDUE")
         when, due = day(row["at"]), day(row["due"])
@@ -64,20 +68,23 @@ def wishes(
 def end(
     id: int,
     as_: Annotated[Literal["done", "refused"], typer.Option("--as", help="How it ended.")],
-    reason: Annotated[str, typer.Option(help="Why; a refusal must say so (PDPA s.39).")] = "",
+    reason: Annotated[
+        str, typer.Option(help="Why, in words for whoever asked; a refusal must (PDPA s.39).")
+    ] = "",
+    by: By = "",
 ) -> None:
-    """A request has been dealt with."""
+    """A request has been dealt with: whoever asked hears so in the chat, with the reason."""
     if as_ == "refused" and not reason.strip():
         raise Unwilling("--reason: a refusal must say why: it is kept in the record (PDPA s.39)")
-    ask("end", id=id, how=as_, reason=reason.strip())
+    ask("end", id=id, how=as_, reason=reason.strip(), by=by)
     out.print(f"request {id}: {as_}")
 
 
 @app.command("who-looked")
-def who_looked(person: Who) -> None:
+def who_looked(person: Who, by: By = "") -> None:
     """Who opened a person's data, or changed it, the latest first."""
     table = Table("at", "by (id at HR)", "action", "result", box=None)
-    rows = ask("who_looked", person=person)
+    rows = ask("who_looked", person=person, by=by)
     for row in rows:
         table.add_row(moment(row["at"]), row["by"] or "operator", row["action"], row["result"])
     show(table if rows else "nobody")
@@ -87,11 +94,12 @@ def who_looked(person: Who) -> None:
 def erase(
     person: Who,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether I am sure.")] = False,
+    by: By = "",
 ) -> None:
     """Delete a person's learning at once, and what names them on the roster. For good."""
     if not yes:
         typer.confirm(f"Erase {person} for good, from learning and from the roster?", abort=True)
-    ask("erase", person=person)
+    ask("erase", person=person, by=by)
     out.print("erased; the ledger keeps it so after a restore")
 
 

@@ -1,6 +1,7 @@
 """`kaona token`, `kaona hook`, `kaona xapi`: what other systems get."""
 
 import asyncio
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +39,11 @@ def _ask(do: str, **args: Any) -> Any:
     if isinstance(answer, dict) and "refused" in answer:
         raise Unwilling(answer["refused"])
     return answer
+
+
+def _ours(path: str, flags: int) -> int:
+    """Open a file for this user only."""
+    return os.open(path, flags, 0o600)
 
 
 # --- tokens ------------------------------------------------------------------------------
@@ -183,7 +189,7 @@ def _write(settings: Settings, path: Path, since: datetime | None) -> int:
     db = Database(settings.database_url, lock=False)
     count, cursor = 0, 0
     try:
-        with db.read() as conn, path.open("xb") as file:
+        with db.read() as conn, open(path, "xb", opener=_ours) as file:
             until = settled.settled(conn, 60.0) or 0
             while cursor < until:
                 page = records.page(conn, OPERATOR, READS, cursor, until, 500, since)

@@ -76,9 +76,11 @@ def report(
 ) -> None:
     """Figures for HR: on the screen, or as CSV, XLSX or JSON; `ocsc` as PDF and DOCX, too."""
     if name == OCSC:
+        _refuse(unit=unit, group=group, from_=from_, until=until, round=round, days=days)
         return ocsc.write_all(
             year, format, out, freeze=freeze, internal=internal, by=by, again=again
         )
+    _refuse(freeze=freeze, internal=internal, again=again)
     settings, content = load_settings(), load()
     keep_time_of(ZoneInfo(settings.timezone))
     if name == "list":
@@ -90,6 +92,13 @@ def report(
         raise ConfigError(f"--lang: {lang!r} is none of {', '.join(LANGS)}")
     wanted = Wanted(name, ask, year, _format(format, out), out, by, speech)
     return _run(settings, content, wanted)
+
+
+def _refuse(**given: object) -> None:
+    """An option that would do nothing here."""
+    for option, value in given.items():
+        if value:
+            raise ConfigError(f"--{option.strip('_')}: this report does not take it: leave it out")
 
 
 def _list(content: Content) -> None:
@@ -128,16 +137,20 @@ def _days(first: str, last: str, year: int) -> tuple[int, int]:
 
 
 def _day(option: str, text: str) -> int:
-    """A day; its year may be of the Buddhist era."""
+    """A day, as 2569-12-01 or 1/12/2569; its year may be of the Buddhist era."""
     if not text:
         return 0
-    year, dash, rest = text.strip().partition("-")
+    day, slash, month_year = text.strip().partition("/")
+    month, _, last = month_year.partition("/")
+    iso = f"{last}-{month:0>2}-{day:0>2}" if slash else text.strip()
+    year, dash, rest = iso.partition("-")
     if year.isdecimal() and int(year) > ERA:
         year = str(common_year(int(year)))
     try:
         return date.fromisoformat(year + dash + rest).toordinal()
     except ValueError:
-        raise ConfigError(f"{option}: cannot read {text!r}: write it as 2569-12-01") from None
+        form = "2569-12-01 or 1/12/2569"
+        raise ConfigError(f"{option}: cannot read {text!r}: write it as {form}") from None
 
 
 # --- answering -----------------------------------------------------------------------

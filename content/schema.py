@@ -850,6 +850,9 @@ class Layout(Record):
     """The paragraphs of the covering memo."""
     titles: tuple[str, ...]
     """What stands before a name."""
+    sure_titles: tuple[str, ...]
+    """Those that hardly stand before anything else, but for the words in `no_titles`."""
+    no_titles: tuple[str, ...]
     unnamed: dict[Literal["name", "number", "email"], Line]
     """What a suggested text has in the place of a name, a number, an address."""
     words: dict[str, str]

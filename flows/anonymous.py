@@ -29,8 +29,18 @@ def tells(text: str, names: Iterable[str], layout: Layout) -> list[Tell]:
         parts = parts_of(name, layout)
         if any(part in said for part in parts):
             found.add("name" if re.search(_pattern(parts, layout), said) else "perhaps")
+    if "name" not in found and _titled(said, layout):
+        found.add("perhaps")
     kinds: tuple[Tell, ...] = ("name", "perhaps", "number", "email")
     return [kind for kind in kinds if kind in found]
+
+
+def _titled(said: str, layout: Layout) -> bool:
+    """Whether a title stands before a word as before a name, whoever that may be."""
+    for word in layout.no_titles:
+        said = said.replace(plain(word), " ")
+    titles = "|".join(re.escape(plain(each)) for each in layout.sure_titles)
+    return re.search(rf"(?:{titles})\s?[a-z\u0e01-\u0e4e]{{2}}", said) is not None
 
 
 def suggest(text: str, names: Iterable[str], layout: Layout) -> str:

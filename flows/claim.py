@@ -54,7 +54,10 @@ def keep(state: State, code: str) -> State:
 
 
 def entered(state: State, code: str) -> Turn:
-    """Claim with a code that came by itself, wherever the learner is."""
+    """Claim with a code that came by itself, wherever the learner is; at the question whether they
+    have one, it is the answer."""
+    if (state.floor.flow, state.floor.place) == ("welcome", "who"):
+        state = replace(state, welcomed=True).at("claim", "code")
     if not state.welcomed:
         return Turn(keep(state, code))
     here = state if state.floor.flow == "claim" else state.aside("claim", "code")

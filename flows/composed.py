@@ -194,7 +194,7 @@ def _cover(report: Report, slots: dict[str, str], made: date, layout: Layout) ->
         words["memo_head"],
         [
             (words["memo_department"], memo.get("department") or report.agency),
-            (words["memo_number"], memo.get("number", "")),
+            (words["memo_number"], memo.get("number", "").translate(THAI_DIGITS)),
             (words["memo_date"], day.translate(THAI_DIGITS)),
             (words["memo_subject"], subject),
         ],

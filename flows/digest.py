@@ -52,7 +52,7 @@ def summary(state: State, data: dict[str, Json], content: Content) -> Reply:
         unit=name,
         twin=twin,
         change=_change(state, levels, data["before"], content),
-        areas=say(state, content, "team_areas", areas=said) + "\n" if areas else "",
+        areas=say(state, content, "team_areas" if areas else "team_areas_none", areas=said) + "\n",
         time=_time(state, levels, content),
         praise=_praise(state, levels, data["before"], content),
     )

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from content.schema import Content
-from flows import digest, slots, steps
+from flows import digest, slots, steps, wishes
 from flows.calendar import local, permitted
 from flows.reasons import Reason, Slot, activity, reason, unanswered, wanted, wording
 from flows.speech import choices, say, tell
@@ -48,6 +48,8 @@ def fired(state: State, event: Fired, now: datetime, content: Content) -> Turn:
             return digest.cheer(state, content)
         case "wish":
             return Turn(state, (_wish(state, event, content),))
+        case "wish_ended":
+            return wishes.ended(state, event, content)
         case "asked_hr":
             return Turn(state, (_unasked(state, content, "hr_question", event),))
         case "relinked":

@@ -12,6 +12,7 @@ from flows.types import (
     Answer,
     Ask,
     Chose,
+    Fired,
     Found,
     Json,
     Look,
@@ -103,6 +104,18 @@ def lift(state: State, content: Content) -> Turn:
     """The learner takes the restriction away again."""
     free = replace(state, restricted=False).back()
     return Turn(free, (tell(state, content, "lifted"),), (Record("restricted", {"on": False}),))
+
+
+def ended(state: State, event: Fired, content: Content) -> Turn:
+    """An officer has decided. An objection that was refused ends the restriction it brought."""
+    data = event.data
+    what, reason = say(state, content, "wished_kind_" + data["kind"]), data["reason"]
+    key = f"wish_{data['how']}" + ("_because" if reason and data["how"] == "done" else "")
+    line = tell(state, content, key, what=what, reason=reason, dpo=content.dpo)
+    if not (data["lift"] and state.restricted):
+        return Turn(state, (replace(line, notify=True),))
+    said = replace(line, text=f"{line.text}\n{say(state, content, 'wish_lifted')}", notify=True)
+    return Turn(replace(state, restricted=False), (said,), (Record("restricted", {"on": False}),))
 
 
 def renamed(state: State, found: Found, now: datetime, content: Content) -> Turn:

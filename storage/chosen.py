@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec.json import decode
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, literal, or_, select, update
 
 from content.schema import Content
 from flows.anonymous import suggest, tells
@@ -58,6 +58,8 @@ def choose(
     Raises Refused, with the kind of what is in the way and never a name."""
     scope = someone(conn, by, "names", now)
     row = _find(conn, scope, id)
+    if not row.shared:
+        raise Refused(Trouble(("evidence",), "not_shared", {"id": id}))
     text = " ".join(narrative.split())
     wrong = _wrong(conn, row, text, content, sure)
     if wrong:
@@ -90,7 +92,8 @@ def _wrong(conn: Connection, row: Any, text: str, content: Content, sure: bool) 
         return [Trouble(loc, "narrative_empty")]
     if len(text) > LONGEST:
         return [Trouble(loc, "narrative_long", {"n": len(text), "most": LONGEST})]
-    told = tells(text, names_near(conn, row.person_id), content.layout)
+    names = [*names_near(conn, row.person_id), *_named_in(conn, text, content)]
+    told = tells(text, names, content.layout)
     return [Trouble(loc, "tells_" + kind) for kind in told if not (sure and kind == "perhaps")]
 
 
@@ -140,6 +143,16 @@ def _shown(conn: Connection, row: Any, content: Content) -> dict[str, Any]:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("text"), str)
+
+
+def _named_in(conn: Connection, text: str, content: Content) -> Sequence[str]:
+    """Names of anybody on the roster that stand in a text whole, whatever title is before them."""
+    bare: ColumnElement[str] = persons.c.name
+    for title in sorted(content.layout.titles, key=len):
+        begins = persons.c.name.startswith(title, autoescape=True)
+        bare = case((begins, func.trim(func.substr(persons.c.name, len(title) + 1))), else_=bare)
+    said = select(persons.c.name).where(persons.c.name != "", literal(text).contains(bare))
+    return conn.execute(said).scalars().all()
 
 
 def names_near(conn: Connection, person_id: int) -> Sequence[str]:

@@ -84,7 +84,7 @@ def apply(
     _change(conn, plan.changed, paths, plan.ids, now)
     _leave(conn, plan.left, plan.options.effective_on)
     _postpone(conn, plan, made)
-    end_grants(conn, plan.ended, today)
+    _end_heads(conn, plan)
     _give_heads(conn, plan, paths, today, now)
     noted |= derive_heads(conn, now)
     note(conn, by, "roster_import", f"import:{made}", now, **noted)
@@ -318,6 +318,14 @@ def end_grants(conn: Connection, ids: Sequence[int], day: int) -> None:
         conn.execute(update(grants).where(mine, still).values(until_on=day))
 
 
+def _end_heads(conn: Connection, plan: Plan) -> None:
+    days: defaultdict[int, list[int]] = defaultdict(list)
+    for id, day in plan.ended:
+        days[day].append(id)
+    for day, ids in days.items():
+        end_grants(conn, ids, day)
+
+
 def _give_heads(
     conn: Connection, plan: Plan, paths: dict[str, int], today: int, now: datetime
 ) -> None:
@@ -345,14 +353,30 @@ def derive_heads(conn: Connection, now: datetime) -> dict[str, int]:
     had = {(row.person_id, row.unit_id): row.id for row in conn.execute(mine)}
     over = [had[head] for head in had.keys() - wanted]
     end_grants(conn, over, today)
+    said = {row.unit_id: row.day for row in conn.execute(_said_later(today))}
+    for head in had.keys() & wanted:
+        if head[1] in said:
+            end_grants(conn, [had[head]], said[head[1]])
     new = sorted(wanted - had.keys())
     rows = [
         {"person_id": person, "role": "manager", "unit_id": unit, "from_on": today,
-         "source": "derived", "at": now}
+         "until_on": said.get(unit), "source": "derived", "at": now}
         for person, unit in new
     ]  # fmt: skip
     insert_many(conn, grants, rows)
     return {"derived": len(new), "derived_ended": len(over)}
+
+
+def _said_later(today: int) -> Select[Any]:
+    """Units that get a head of their own for good from a later day on, and that day."""
+    later = (
+        grants.c.role == "manager",
+        grants.c.source != "derived",
+        grants.c.from_on > today,
+        grants.c.until_on.is_(None),
+    )
+    first = func.min(grants.c.from_on).label("day")
+    return select(grants.c.unit_id, first).where(*later).group_by(grants.c.unit_id)
 
 
 def _sole_supervisors(today: int) -> Select[Any]:
@@ -365,6 +389,7 @@ def _sole_supervisors(today: int) -> Select[Any]:
         grants.c.unit_id == led.c.unit_id,
         grants.c.role == "manager",
         grants.c.source != "derived",
+        grants.c.from_on <= today,
         grants.c.until_on.is_(None),
     )
     return (

@@ -57,8 +57,8 @@ class Plan(Struct):
     left: list[int] = []
     """Whom the file does not have any more."""
     heads: list[Head] = []
-    ended: list[int] = []
-    """Grants that the roster gave before and no longer does."""
+    ended: list[tuple[int, int]] = []
+    """Grants that the roster gave before and no longer does, and from which day on."""
     before: int = 0
     """How many were here."""
     moved: int = 0
@@ -231,14 +231,27 @@ def _later(conn: Connection, made: Plan, inside: set[str]) -> None:
 def _heads(conn: Connection, made: Plan, entries: Sequence[Entry], today: int) -> None:
     """Who is to have a manager's rights by the file, beside what it gave before."""
     wanted = dict.fromkeys(head for entry in entries for head in _of(entry, made.options, today))
-    inside = {entry.hr_id for entry in entries}
+    days = {entry.hr_id: since(entry, made.options) for entry in entries}
+    over = []
     for row in conn.execute(_given(today)):
-        found = _match(row, wanted)
+        found = _match(row, wanted, today)
         if found is not None:
             del wanted[found]
-        elif row.hr_id in inside or not made.options.partial:
-            made.ended.append(row.id)
+        elif row.hr_id in days or not made.options.partial:
+            over.append(row)
     made.heads = list(wanted)
+    for row in over:
+        day = max(
+            days.get(row.hr_id, made.options.effective_on), _succeeded(row, made.heads), today
+        )
+        if row.until_on is None or row.until_on > day:
+            made.ended.append((row.id, day))
+
+
+def _succeeded(row: Any, heads: Sequence[Head]) -> int:
+    """The day on which the unit of a grant gets another head, 0 for today or never: until then the
+    one it has stays."""
+    return min((first for _, path, first, _ in heads if path == row.path), default=0)
 
 
 def _of(entry: Entry, options: Options, today: int) -> Iterator[Head]:
@@ -261,13 +274,15 @@ def _given(today: int) -> Any:
     )
 
 
-def _match(row: Any, wanted: Mapping[Head, None]) -> Head | None:
-    """The wanted one that a grant is: the same first day, or one that the file leaves open."""
-    for first in (row.from_on, 0):
-        head = (row.hr_id, row.path, first, row.until_on or 0)
-        if head in wanted:
-            return head
-    return None
+def _match(row: Any, wanted: Mapping[Head, None], today: int) -> Head | None:
+    """The wanted one that a grant is: the same first day; or, of those that hold already, one that
+    the file leaves open or lets go on from a later day."""
+    until = row.until_on or 0
+    same = (row.hr_id, row.path, row.from_on, until)
+    if same in wanted or row.from_on > today:
+        return same if same in wanted else None
+    alike = (head for head in wanted if (head[0], head[1], head[3]) == (row.hr_id, row.path, until))
+    return next((head for head in alike if not head[2] or not until), None)
 
 
 def changes_of(data: str) -> Values:

@@ -249,7 +249,11 @@ def _been(conn: Connection, whom: Subject) -> Been:
     where = select(postings.c.from_on, postings.c.until_on, units.c.path)
     where = where.join(units, units.c.id == postings.c.unit_id)
     rows = conn.execute(where.where(postings.c.person_id == whom.person)).all()
-    return [(row.from_on, row.until_on, row.path) for row in rows]
+    if rows:
+        return [(row.from_on, row.until_on, row.path) for row in rows]
+    here = select(units.c.path).join(persons, persons.c.unit_id == units.c.id)
+    path = conn.execute(here.where(persons.c.id == whom.person)).scalar()
+    return [(0, None, path)] if path is not None else []
 
 
 def _units_above(been: Been) -> Select[Any]:

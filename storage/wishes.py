@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from flows.types import Json
 from storage import audit
-from storage.models import learners, persons, units, wishes
+from storage.models import learners, persons, timers, units, wishes
 from storage.scope import Scope
 
 Kind = Literal["access", "correct", "object", "restrict", "erase"]
@@ -130,4 +130,21 @@ def end(conn: Connection, scope: Scope, wish_id: int, how: str, reason: str, now
     ended = {"ended_at": now, "ended_as": how, "reason": reason, "by_id": scope.viewer}
     conn.execute(update(wishes).where(wishes.c.id == wish_id).values(ended))
     audit.note(conn, scope.viewer, "end_wish", _target(row), now, how, kind=row.kind)
+    if row.learner_id is not None:
+        _tell(conn, row, how, reason, now)
     return row
+
+
+def _tell(conn: Connection, row: Any, how: str, reason: str, now: datetime) -> None:
+    """Let the learner hear what was decided, in a turn of their own. A restriction that they asked
+    for by itself outlives an objection that was refused."""
+    here = select(learners.c.id).where(learners.c.id == row.learner_id)
+    if conn.execute(here).first() is None:
+        return
+    asked = select(wishes.c.id).where(
+        wishes.c.learner_id == row.learner_id, wishes.c.kind == "restrict"
+    )
+    lift = row.kind == "object" and how == "refused" and conn.execute(asked).first() is None
+    data = {"kind": row.kind, "how": how, "reason": reason, "lift": lift}
+    timer = {"learner_id": row.learner_id, "kind": "wish_ended", "key": str(row.id), "due": now}
+    conn.execute(insert(timers).values(timer | {"data": encode(data).decode()}))

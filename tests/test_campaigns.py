@@ -787,12 +787,16 @@ def test_the_outcome_counts_rows_answers_and_effects(conn: Connection, content: 
     assert (seen.finished.sent, seen.finished.held) == (1, 0)
     assert seen.started.difference is not None
     assert seen.started.difference.is_chance
+    _rest_and_count_again(conn, id, sent, held)
 
+
+def _rest_and_count_again(conn: Connection, id: int, sent: list[int], held: list[int]) -> None:
+    """Whoever has restricted the use of their data is in no outcome; what was sent was sent."""
     rest = profiles.c.learner_id.in_([sent[0], sent[2], held[0]])
     conn.execute(update(profiles).where(rest).values(restricted=True))
     seen = outcomes.outcome(conn, id)
 
-    assert (seen.size, seen.answered) == (len(sent), 2)  # what was sent was sent
+    assert (seen.size, seen.answered) == (len(sent), 2)
     assert (seen.started.sent, seen.started.of_sent) == (0, len(sent) - 2)
     assert (seen.started.held, seen.started.of_held) == (0, len(held) - 1)
 

@@ -294,7 +294,8 @@ WORDS = {
 ASKED = {"yes_share", "no_share", "yes_confirm", "no_confirm"}
 BUILT = {
     "choice_": literals("flows") | ASKED,
-    "wish_": {"access", "correct", "object"},
+    "wish_": {"access", "correct", "object", "done", "done_because", "refused"},
+    "wished_kind_": {"access", "correct", "object"},
     "wished_": {"correct", "object", "restrict"},
     "looked_role_": {*get_args(Role), "operator"},
     "reminders_": {"once", "later"},
@@ -337,7 +338,14 @@ BUILT = {
     "programme_problem_": {
         *("no_person", "no_officer", "version", "head", "head_missing", "unknown", "twice"),
         *("ends_first", "no_evidence", "out_of_order", "far_away", "shape", "none", "no_year"),
-        *("frozen", "frozen_meanwhile", "year_open", "no_evidence_id", "narrative_empty"),
+        *(
+            "frozen",
+            "frozen_meanwhile",
+            "year_open",
+            "no_evidence_id",
+            "not_shared",
+            "narrative_empty",
+        ),
         *("narrative_long", "tells_name", "tells_perhaps", "tells_number", "tells_email"),
     },
     "apply_line_": {"where", "whom", "changed", "proof", "share", "confirm"},

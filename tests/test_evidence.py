@@ -13,7 +13,7 @@ from bot.asking import Unwilling
 from bot.evidence import app
 from content.schema import Content
 from flows.anonymous import suggest, tells
-from storage import chosen
+from storage import chosen, roster
 from storage.campaigns import Refused
 from storage.database import Database
 from storage.models import audit, evidence, facts, persons, profiles
@@ -34,6 +34,8 @@ NAMES = ("นางสาวสมหญิง ใจดีมาก", "นา�
         ("คุณสมหญิงสอนเพื่อน", ["name"]),
         ("ใช้ปัญญาประดิษฐ์ร่างหนังสือ", ["perhaps"]),
         ("with john smith", ["name"]),
+        ("โดยนายสมศักดิ์ วงศ์ไทย", ["perhaps"]),
+        ("ตามที่นายจ้างและนายกเทศมนตรีขอ", []),
         ("โทร 081-234-5678", ["number"]),
         ("โทร ๐๘๑ ๒๓๔ ๕๖๗๘", ["number"]),
         ("เลข 1-2345-67890-12-1", ["number"]),
@@ -89,6 +91,30 @@ def why(db: Database, content: Content, id: int, text: str, by: str = "A-1") -> 
     said = " ".join(problem.say("th", content) for problem in refused.value.problems)
     assert "จินดา" not in said
     return [problem.key for problem in refused.value.problems]
+
+
+def test_nobody_on_the_roster_is_named_wherever_they_are(
+    agency: Database, content: Content
+) -> None:
+    """However far away their unit is, and whatever title is written before the name."""
+    id = uses(agency)[0]
+    with agency.write() as conn:
+        far = roster.add_unit(conn, "กองไกล")
+        roster.add_person(conn, hr_id="far", name="นายไกรสร ห่างไกล", unit_id=far)
+        roster.add_person(conn, hr_id="other", name="วันดี แสนไกล", unit_id=far)
+
+    for said in ("คุณไกรสร ห่างไกลช่วย", "ดร.ไกรสร ห่างไกลช่วย", "ช่วยวันดี แสนไกลทำ"):
+        assert why(agency, content, id, said) == ["tells_name"]
+
+
+def test_what_somebody_keeps_to_themselves_is_in_no_report(
+    agency: Database, content: Content
+) -> None:
+    id = uses(agency)[0]
+    with agency.write() as conn:
+        conn.execute(update(evidence).where(evidence.c.fact_id == id).values(shared=False))
+
+    assert why(agency, content, id, "ทำตารางเร็วขึ้น") == ["not_shared"]
 
 
 def test_a_use_is_chosen_in_words_that_name_nobody(agency: Database, content: Content) -> None:

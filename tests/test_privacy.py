@@ -17,8 +17,9 @@ from bot import lines
 from bot.app import App
 from bot.config import Settings
 from content.schema import Content
+from flows.engine import handle
 from flows.reports import Ask
-from flows.types import Said, Unsent
+from flows.types import Fired, Said, Unsent
 from storage import admission, ledger, profiles, reports, rights, roster, subject, wishes
 from storage import audit as journal
 from storage.database import Database
@@ -165,6 +166,28 @@ def test_an_objection_restricts_at_once(talk: Talk) -> None:
         assert wishes.listing(conn, OPERATOR, talk.now) == []
         with pytest.raises(wishes.NoSuchWish):
             wishes.end(conn, OPERATOR, row.id, "done", "", talk.now)
+
+
+@pytest.mark.parametrize("how", ["done", "refused"])
+def test_whoever_asked_hears_what_was_decided(talk: Talk, content: Content, how: str) -> None:
+    """And an objection that was refused ends the restriction that it brought."""
+    talk.welcome()
+    talk.hear(Said("ข้อมูลของฉัน"))
+    for choice in ("rights", "object", "no_reason"):
+        talk.press(choice)
+    with talk.db.write() as conn:
+        (row,) = wishes.listing(conn, OPERATOR, talk.now)
+        wishes.end(conn, OPERATOR, row.id, how, "กฎหมายให้เก็บไว้", talk.now)
+        (timer,) = conn.execute(select(timers).where(timers.c.kind == "wish_ended")).all()
+
+    turn = handle(
+        talk.state, Fired(timer.kind, timer.key, json.loads(timer.data)), talk.now, content
+    )
+    (told,) = turn.replies
+    assert told.notify
+    assert "คัดค้านการใช้ข้อมูล" in told.text
+    assert "กฎหมายให้เก็บไว้" in told.text
+    assert turn.state.restricted == (how == "done")
 
 
 def test_who_looked_is_told_by_role_unit_and_day_without_names(

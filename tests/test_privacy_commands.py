@@ -80,6 +80,8 @@ def test_requests_have_their_legal_clock_and_an_end(somebody: Planted, types: Ty
 
     with pytest.raises(Unwilling, match="must say why"):
         types("privacy", "end", number, "--as", "refused")
+    with pytest.raises(Unwilling, match="nobody on the roster"):
+        types("privacy", "end", number, "--as", "done", "--by", "nobody")
     types("privacy", "end", number, "--as", "refused", "--reason", "is right already")
     with pytest.raises(Unwilling, match="no request"):
         types("privacy", "end", number, "--as", "done")

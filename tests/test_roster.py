@@ -262,6 +262,42 @@ def test_heads_by_the_file_come_before_those_that_are_derived(
     assert team(db, clock) == {"B1>B2", "C1>C2"}
 
 
+def test_a_head_stays_until_the_next_one_begins(db: Database, desk: Desk, clock: Clock) -> None:
+    headers = (*HEADERS, "หัวหน้าหน่วยงาน")
+
+    def heads(**said: str) -> bytes:
+        return sheet(*((*row, said.get(row[0], "")) for row in PEOPLE), headers=headers)
+
+    def led() -> list[str]:
+        return [who for who in ("B1", "B3") if sees(db, who, "B2", clock())]
+
+    desk.take(heads(B1="ใช่"))
+    same = desk.take(heads(B1="ใช่"), effective="15/12/2569")
+    assert same["counts"]["heads"] == 0
+    assert led() == ["B1"]
+    first = desk.take(heads(B3="ใช่"), effective="15/12/2569")
+    again = desk.take(heads(B3="ใช่"), effective="15/12/2569")
+    assert (first["counts"]["heads"], again["counts"]["heads"]) == (1, 0)
+    assert led() == ["B1"]
+    clock.forward(days=13)
+    assert led() == ["B1"]
+    clock.forward(days=1)
+    assert led() == ["B3"]
+
+
+def test_a_file_that_holds_now_takes_a_later_head_back(
+    db: Database, desk: Desk, clock: Clock
+) -> None:
+    headers = (*HEADERS, "หัวหน้าหน่วยงาน")
+    rows = [(*row, "ใช่" if row[0] == "B3" else "") for row in PEOPLE]
+    desk.take(sheet(*PEOPLE))
+    desk.take(sheet(*rows, headers=headers), effective="15/12/2569")
+    assert (sees(db, "B1", "B2", clock()), sees(db, "B3", "B2", clock())) == (True, False)
+    desk.take(sheet(*rows, headers=headers))
+
+    assert (sees(db, "B1", "B2", clock()), sees(db, "B3", "B2", clock())) == (False, True)
+
+
 def test_roles_by_hand_are_noted_and_outlive_an_import(
     db: Database, desk: Desk, clock: Clock
 ) -> None:

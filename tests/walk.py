@@ -67,6 +67,7 @@ NUDGES = (
     Fired("nudge", "nudge"),
     Fired("nudge", "nudge", {"slot": "once"}),
 )
+DECIDED = {"kind": "object", "reason": "กฎหมายให้เก็บไว้"}
 RELINKED = {"who": "สมชาย", "unit": "กองกลาง", "channel": "line", "link": 12}
 TIMERS = (
     Fired("confirm_use", "5", CONFIRM),
@@ -74,6 +75,8 @@ TIMERS = (
     Fired("digest", "digest"),
     Fired("cheer", "7:739573"),
     Fired("wish", "w", {"kind": "access", "due": "2026-12-20T02:00:00+00:00"}),
+    Fired("wish_ended", "d", {**DECIDED, "how": "refused", "lift": True}),
+    Fired("wish_ended", "e", {**DECIDED, "how": "done", "lift": False}),
     Fired("asked_hr", "a", {"who": "สมชาย", "question": "ลาอย่างไร", "at": "home"}),
     Fired("relinked", "b", {**RELINKED, "at": "2026-11-20T02:00:00+00:00"}),
 )
