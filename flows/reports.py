@@ -1,7 +1,7 @@
 """What a report is, and how its cells are read: the same words on the screen, in the chat, in a
 file and for other programs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -9,9 +9,12 @@ from msgspec import Struct
 
 from content.schema import Content, Lang
 from flows.calendar import local
+from flows.profile import FINISHED
 from flows.speech import bullets
 from flows.text import long_date, short_date
 
+NOT_JOINED = "not_joined"
+"""In the place of a step: not in the chat yet."""
 Kind = Literal["text", "word", "count", "share", "number", "day", "moment"]
 """Words of people or of content; an id that has a name; a whole number; from 0 to 1; any number; an
 ordinal; a point in time."""
@@ -158,6 +161,30 @@ def summed(report: Report, rows: Iterable[Row], chart: Chart) -> dict[Row, list[
     return sums
 
 
+def in_order(
+    sums: dict[Row, list[int]], columns: Sequence[Column], content: Content
+) -> list[tuple[Row, list[int]]]:
+    """Sums by the order that steps, groups and areas have; all others as they come."""
+    ranks = [_ranks(column, content) for column in columns]
+
+    def rank(item: tuple[Row, list[int]]) -> tuple[int, ...]:
+        return tuple(
+            known.get(value, len(known)) for known, value in zip(ranks, item[0], strict=True)
+        )
+
+    return sorted(sums.items(), key=rank)
+
+
+def _ranks(column: Column, content: Content) -> dict[Cell, int]:
+    steps = (step.id for step in content.method.steps)
+    ids: dict[str, Iterable[str]] = {
+        "step": (NOT_JOINED, *steps, FINISHED),
+        "group": (group.id for group in content.framework.groups),
+        "area": (area.id for area in content.framework.areas),
+    }
+    return {id: n for n, id in enumerate(ids.get(column.of, ()))}
+
+
 def add(sums: dict[Row, list[int]], row: Row, by: list[int], values: list[int]) -> None:
     """Add a row to sums that are kept by its cells `by`."""
     found = sums.setdefault(tuple(row[at] for at in by), [0] * len(values))
@@ -189,7 +216,7 @@ def _sums(report: Report, chart: Chart, lang: Lang, content: Content) -> list[st
     columns = [report.columns[report.at(each)] for each in chart.by]
     counted = [report.columns[report.at(each)] for each in chart.values]
     lines = []
-    for key, sums in summed(report, report.rows, chart).items():
+    for key, sums in in_order(summed(report, report.rows, chart), columns, content):
         what = " · ".join(
             cell(column, value, lang, content) for column, value in zip(columns, key, strict=True)
         )

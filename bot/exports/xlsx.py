@@ -116,7 +116,8 @@ class _Sheets:
         values = [self._report.columns[self._report.at(each)] for each in chart.values]
         for n, column in enumerate(values, 1):
             put(sheet, first, n, reports.header(column, self._lang, self._content), self._bold)
-        shown = list(sums.items())[:DRAWN]
+        by = [self._report.columns[self._report.at(each)] for each in chart.by]
+        shown = reports.in_order(sums, by, self._content)[:DRAWN]
         for at, (key, figures) in enumerate(shown, first + 1):
             put(sheet, at, 0, self._label(chart, key), self._text)
             for n, figure in enumerate(figures, 1):

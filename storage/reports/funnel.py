@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 from flows.profile import FINISHED
-from flows.reports import Chart, Column, Report, Row
+from flows.reports import NOT_JOINED, Chart, Column, Report, Row
 from storage.models import persons, profiles
 from storage.profiles import RESTRICTED, countable
 from storage.reports import common
@@ -32,7 +32,6 @@ COLUMNS = (
     Column("share", "share"),
 )
 CHART = Chart("bar", ("step",), ("people",))
-NOT_JOINED = "not_joined"
 GUESTS = 0
 """Stands for the unit of those who are of none."""
 
