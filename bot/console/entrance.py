@@ -213,7 +213,7 @@ def _faults(visit: Visit, name: str, login: str, password: str, step: int) -> di
     said, found = visit.words, {}
     if not 3 <= len(login) <= LONGEST_LOGIN or any(each.isspace() for each in login):
         found["login"] = said["account_bad_login"]
-    weak = passwords.fault(password, login, name)
+    weak = passwords.fault(password, login, name, said["name"], said["console"])
     if weak:
         found["password"] = said[f"password_{weak}"].format(
             shortest=passwords.SHORTEST, longest=passwords.LONGEST

@@ -11,7 +11,7 @@ SHORTEST, LONGEST = 12, 128
 """Signs of a password, whatever they are."""
 STRONG = 3
 """Of zxcvbn's scores from 0 to 4: safe against guessing a stolen hash, moderately."""
-CONTEXT = ("kaona", "ก้าวหน้า", "ocsc", "ก.พ.", "console")
+CONTEXT = ("kaona", "ocsc", "console")
 """Words that say nothing here."""
 STEP = 30
 """Seconds of one code of the second factor."""

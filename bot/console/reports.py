@@ -157,7 +157,7 @@ def _bars(made: Report, rows: Sequence[Row], visit: Visit) -> list[dict[str, Any
                 for name, many in zip(_names(made, chart, visit), values, strict=True)
             ],
         }
-        for labels, values in list(sums.items())[:BARS]
+        for labels, values in said.in_order(sums, columns, visit.app.content)[:BARS]
     ]
 
 
