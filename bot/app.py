@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
-from bot import copies, web
+from bot import console, copies, web
 from bot.api import Door
 from bot.badges import Badges
 from bot.channels import line, telegram, webchat
@@ -318,8 +318,8 @@ class App:
                 yield
 
         chat = webchat.routes(self.chats, demo=self.demo, secret=self.settings.secret_key.encode())
-        api = Mount("/api/v1", Door(self))
-        made: Sequence[BaseRoute] = [*web.routes(self), *copies.routes(self), api, *chat]
+        api, pages = Mount("/api/v1", Door(self)), console.routes(self)
+        made: Sequence[BaseRoute] = [*web.routes(self), *copies.routes(self), api, *pages, *chat]
         return Site(routes=made, lifespan=lifespan)
 
 

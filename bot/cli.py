@@ -10,7 +10,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bot import audits, campaigns, claims, evidence, privacy, programme, records, report, roster
+from bot import (
+    admin,
+    audits,
+    campaigns,
+    claims,
+    evidence,
+    privacy,
+    programme,
+    records,
+    report,
+    roster,
+)
 from bot.config import Settings, load_settings
 from content.load import ContentError, load
 from flows.calendar import local
@@ -30,6 +41,7 @@ app.add_typer(programme.app, name="programme")
 app.add_typer(evidence.app, name="evidence")
 app.command("report")(report.report)
 app.add_typer(roster.app, name="roster")
+app.add_typer(admin.app, name="admin")
 roster.app.add_typer(claims.app)
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

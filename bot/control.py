@@ -12,7 +12,7 @@ import structlog
 from msgspec import convert, to_builtins
 from sqlalchemy import Connection
 
-from bot import clerk, linking
+from bot import admin, clerk, linking
 from bot.desk import Desk
 from bot.office import Office
 from bot.officer import Officer
@@ -136,6 +136,11 @@ class Control:
 
     async def do_records(self, do: str, args: dict[str, Any]) -> Any:
         return await clerk.ask(self._app, do, args)
+
+    # --- the console ---------------------------------------------------------------------
+
+    async def do_admin(self, hr_id: str) -> dict[str, Any]:
+        return await admin.make(self._app, hr_id)
 
     # --- personal data -------------------------------------------------------------------
 

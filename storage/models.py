@@ -639,6 +639,67 @@ tokens = Table(
 )
 """Keys to the API. Each may do what its person may, and nothing else."""
 
+# --- the console -----------------------------------------------------------------------
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("person_id", ForeignKey("persons.id"), primary_key=True, autoincrement=False),
+    Column("login", String(64), nullable=False, unique=True),
+    Column("password", Text, nullable=False),
+    Column("totp", Text, nullable=False),
+    Column("totp_step", Integer, nullable=False, server_default="0"),
+    Column("created_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+)
+"""Who may sign in to the console. What they may do there is in `grants`. The secret of the second
+factor is sealed; `totp_step` is the last of its codes that was used."""
+
+recoveries = Table(
+    "recoveries",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("person_id", ForeignKey("accounts.person_id"), nullable=False, index=True),
+)
+"""Codes in place of a lost second factor; each is good once."""
+
+invites = Table(
+    "invites",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("person_id", ForeignKey("persons.id"), nullable=False, index=True),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+"""Links by which somebody chooses a password, the first or another."""
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("person_id", ForeignKey("persons.id"), nullable=False, index=True),
+    Column("csrf", String(43), nullable=False),
+    Column("lang", String(2), nullable=False),
+    Column("agent", String(100), nullable=False, server_default=""),
+    Column("created_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Column("proved_at", Moment, nullable=False),
+)
+"""Browsers that are signed in, by a hash of what their cookie holds. `proved_at`: when they last
+gave their password."""
+
+sign_tries = Table(
+    "sign_tries",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("at", Moment, nullable=False, index=True),
+    Column("who", String(64), nullable=False, index=True),
+    Column("origin", String(64), nullable=False, index=True),
+)
+"""Sign-ins that failed: for whom and from where, as hashes."""
+
 repeats = Table(
     "repeats",
     metadata,

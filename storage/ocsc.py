@@ -294,6 +294,12 @@ class Frozen(Struct, frozen=True):
     """By audience: what is rendered, already composed."""
 
 
+def versions(conn: Connection, year: int) -> list[Any]:
+    """When the reports of a year were frozen, and their hashes, in order."""
+    kept = select(snapshots.c.at, snapshots.c.hash).order_by(snapshots.c.id)
+    return list(conn.execute(kept.where(snapshots.c.report == NAME, snapshots.c.year == year)))
+
+
 def latest(conn: Connection, year: int) -> Frozen | None:
     """The report that was frozen last for a year. Raises ValueError if it was tampered with."""
     rows = conn.execute(

@@ -24,6 +24,7 @@ from storage import publications
 from storage.endings import unsent
 from storage.models import (
     UNASKED,
+    accounts,
     addresses,
     certificates,
     claim_codes,
@@ -33,6 +34,7 @@ from storage.models import (
     facts,
     grants,
     holdouts,
+    invites,
     learners,
     links,
     measures,
@@ -44,7 +46,9 @@ from storage.models import (
     pictures,
     postings,
     profiles,
+    recoveries,
     roster_changes,
+    sessions,
     timers,
     tokens,
     wishes,
@@ -227,7 +231,8 @@ def anonymise(conn: Connection, ids: Sequence[int], now: datetime) -> None:
         return
     today = local(now).toordinal()
     publications.unname(conn, ids)
-    for table in (postings, roster_changes, claim_codes, links):
+    signs_in = (sessions, invites, recoveries, accounts)
+    for table in (postings, roster_changes, claim_codes, links, *signs_in):
         conn.execute(delete(table).where(table.c.person_id.in_(ids)))
     over = update(grants).where(grants.c.person_id.in_(ids), _runs(today))
     conn.execute(over.values(until_on=today))

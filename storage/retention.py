@@ -32,6 +32,7 @@ from storage.models import (
     holdouts,
     imports,
     inbox,
+    invites,
     learners,
     links,
     occurrences,
@@ -43,6 +44,8 @@ from storage.models import (
     profiles,
     repeats,
     roster_changes,
+    sessions,
+    sign_tries,
     tokens,
     wishes,
 )
@@ -201,6 +204,9 @@ def _forget_log(conn: Connection, keys: Keys, now: datetime) -> list[str]:
 STEPS = (
     Step("downloads", "day", downloads, _before(downloads.c.created_at)),
     Step("repeats", "day", repeats, _before(repeats.c.at)),
+    Step("sessions", "day", sessions, _before(sessions.c.seen_at)),
+    Step("invites", "day", invites, _before(invites.c.expires_at)),
+    Step("sign_tries", "day", sign_tries, _before(sign_tries.c.at)),
     Step("outbox to nobody", "day", outbox, _nobodys),
     Step("outbox: words", "messages", outbox, _said, {"payload": "{}"}),
     Step("pictures", "messages", pictures, _before(pictures.c.created_at)),

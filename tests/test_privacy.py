@@ -268,12 +268,11 @@ def _erase_and_search(db: Database, content: Content, people: int) -> None:
         ledger.erase_learners(conn, [who.learner for who in going], NOW)
     with db.read() as conn:
         left = dump(conn)
-    roster = ("persons", "postings", "grants", "claim_codes", "roster_changes", "tokens", "hooks")
     for who in going:
         with db.read() as conn:
             found = _where(conn, who.mark)
         # what HR keeps as its own register, and the log's pseudonymous entry about a person
-        assert found <= {*roster, "audit"}, found
+        assert found <= {*ROSTER, "audit"}, found
     assert {mark: left.count(mark) for mark in kept} == kept
 
 
@@ -379,6 +378,7 @@ def planted(house: House) -> tuple[Planted, Planted]:
 
 
 ROSTER = ("persons", "postings", "grants", "claim_codes", "roster_changes", "tokens", "hooks")
+ROSTER += ("accounts", "sessions")
 
 
 def _off_roster(house: House, who: Planted) -> None:

@@ -550,7 +550,7 @@ def test_every_word_that_is_used_exists_and_every_word_is_used() -> None:
 
 
 def test_there_is_no_thai_outside_content() -> None:
-    files = [ROOT / "bot/channels/webchat.py", *(ROOT / "bot/templates").iterdir()]
+    files = [ROOT / "bot/channels/webchat.py", *(ROOT / "bot/templates").rglob("*.html")]
     files += [*(ROOT / "bot/static").glob("*.css"), *(ROOT / "bot/static").glob("*.js")]
     thai = re.compile("[\u0e00-\u0e7f]")
 

@@ -1,0 +1,338 @@
+"""What every page of the console stands on: who visits, what the page needs, how it is shown."""
+
+import json
+import secrets
+import tomllib
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache, partial
+from hashlib import sha256
+from hmac import compare_digest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+import structlog
+from jinja2 import Environment, FileSystemLoader
+from msgspec import Struct
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Send
+from starlette.types import Scope as Asked
+
+import content
+from bot import web
+from bot.channels.webchat import language
+from bot.dispatch import Unavailable
+from bot.errors import BadRequest
+from bot.headers import guard
+from content.schema import LANGS, Lang
+from storage import audit, sessions
+from storage.scope import NOBODY, Denied, Power, Scope
+from storage.sessions import PROVED, Session
+
+if TYPE_CHECKING:
+    from bot.app import App
+
+log = structlog.get_logger()
+T = TypeVar("T")
+HERE = Path(__file__).parent.parent
+SECURE, PLAIN = "__Host-kaona-console", "kaona-console"
+"""The cookie's name; the second where a browser would not take the first, on this very machine."""
+SAID = "kaona-said"
+"""The cookie of a sentence that the next page says."""
+LARGEST = 64 * 1024
+"""Bytes of a form."""
+FIELDS = 200
+HOME = ("127.0.0.1", "localhost", "::1", "testserver")
+
+
+class Page(Struct, frozen=True):
+    """A page and what it needs. `needs`: any of these powers; none named: to be signed in; None:
+    it is open to everybody. `proof`: the password, given again a moment ago."""
+
+    path: str
+    answer: Callable[["Visit"], Awaitable[Response]]
+    needs: tuple[Power, ...] | None
+    method: str = "GET"
+    proof: bool = False
+    place: str = ""
+    """The entry of the menu that it belongs to."""
+
+
+MENU: tuple[tuple[str, str, tuple[Power, ...]], ...] = (
+    ("overview", "", ("figures", "names", "system", "privacy")),
+    ("reports", "reports", ("figures", "names")),
+    ("annual", "annual", ("figures",)),
+    ("accounts", "accounts", ("system",)),
+    ("own", "own", ()),
+)
+"""Entries of the menu, where they lead, and which powers (any of them) they are for."""
+
+
+class Visit:
+    """One request to a page: who asks, in which language, with which form."""
+
+    def __init__(self, app: "App", page: Page, request: Request, session: Session | None) -> None:
+        self.app = app
+        self.page = page
+        self.request = request
+        self._session = session
+        self.form: dict[str, str] = {}
+
+    @property
+    def session(self) -> Session:
+        """Who is signed in; pages that are open to everybody do not ask."""
+        assert self._session is not None
+        return self._session
+
+    @property
+    def scope(self) -> Scope:
+        return self._session.scope if self._session else NOBODY
+
+    @property
+    def lang(self) -> Lang:
+        if self._session is not None:
+            return self._session.lang
+        wanted = self.request.query_params.get("lang")
+        return next((each for each in LANGS if each == wanted), language(self.request))
+
+    @property
+    def words(self) -> dict[str, str]:
+        return words(self.lang)
+
+    def asked(self, name: str) -> str:
+        """A parameter of the address."""
+        return self.request.query_params.get(name, "")
+
+    def said(self, name: str) -> str:
+        """A field of the form, without the spaces around it."""
+        return self.form.get(name, "").strip()
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        return await self.app.read(query)
+
+    async def write(self, job: Callable[..., T]) -> T:
+        """A transaction; the job gets the connection and the present time."""
+        return await self.app.dispatcher.run(job)
+
+    @property
+    def proved(self) -> bool:
+        """The password was given a moment ago."""
+        return self.app.clock() - self.session.proved_at <= PROVED
+
+    # --- answers -------------------------------------------------------------------------
+
+    def show(self, template: str, status: int = 200, **more: Any) -> Response:
+        """A page of the console."""
+        scope = self.scope
+        menu = [
+            {"id": id, "path": f"/console/{path}".rstrip("/"), "here": id == self.page.place}
+            for id, path, needs in MENU
+            if self._session and (not needs or any(map(scope.may, needs)))
+        ]
+        html = (
+            templates()
+            .get_template(f"console/{template}.html")
+            .render(
+                words=self.words,
+                lang=self.lang,
+                other=next(each for each in LANGS if each != self.lang),
+                here=self.request.url.path,
+                session=self._session,
+                csrf=self._session.csrf if self._session else "",
+                menu=menu,
+                demo=self.app.demo,
+                version=version(),
+                nonce=self.request.scope["nonce"],
+                said=unquote(self.request.cookies.get(SAID, "")),
+                **more,
+            )
+        )
+        answer = HTMLResponse(html, status)
+        if SAID in self.request.cookies:
+            answer.delete_cookie(SAID, path="/console", httponly=True, samesite="lax")
+        return answer
+
+    def go(self, path: str, said: str = "") -> Response:
+        """On to another page, which says a sentence first, once."""
+        answer = RedirectResponse(f"/console/{path}".rstrip("/"), 303)
+        if said:
+            options: dict[str, Any] = {"httponly": True, "samesite": "lax", "max_age": 60}
+            answer.set_cookie(SAID, quote(said), path="/console", **options)
+        return answer
+
+    def ask_proof(self, back: str) -> Response:
+        """Let the password be given first; then it goes on at a page of the console."""
+        wanted = urlencode({"next": f"/console/{back}".rstrip("?")})
+        return RedirectResponse("/console/prove?" + wanted, 303)
+
+    def remember(self, answer: Response, token: str) -> Response:
+        """Keep a session in the browser."""
+        secure = is_secure(self.request)
+        options: dict[str, Any] = {"httponly": True, "samesite": "lax", "secure": secure}
+        answer.set_cookie(SECURE if secure else PLAIN, token, **options)
+        return answer
+
+    def forget(self, answer: Response) -> Response:
+        for name, secure in ((SECURE, True), (PLAIN, False)):
+            answer.delete_cookie(name, httponly=True, samesite="lax", secure=secure)
+        answer.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+        return answer
+
+
+def is_secure(request: Request) -> bool:
+    return request.url.scheme == "https"
+
+
+class Console:
+    """Makes routes of pages: finds out who visits, and lets nobody through who may not."""
+
+    def __init__(self, app: "App") -> None:
+        self._app = app
+
+    def route(self, page: Page) -> Route:
+        return Gate(page, partial(self._answer, page))
+
+    async def _answer(self, page: Page, request: Request) -> Response:
+        session = await self._session(request)
+        visit = Visit(self._app, page, request, session)
+        try:
+            return await self._let_in(visit)
+        except Denied:
+            await self._note_denied(visit)
+            return visit.show("problem", 403, problem="denied")
+        except Unavailable:
+            return visit.show("problem", 503, problem="busy")
+        except BadRequest as error:
+            return visit.show("problem", error.status, problem=error.reason)
+
+    async def _let_in(self, visit: Visit) -> Response:
+        page, request = visit.page, visit.request
+        if not is_secure(request) and request.url.hostname not in HOME:
+            raise BadRequest(403, "no_https")
+        if page.method != "GET":
+            refuse_other_sites(request)
+            visit.form = await read_form(request)
+        if page.needs is None:
+            return await page.answer(visit)
+        if visit._session is None:
+            if page.method == "GET":
+                wanted = urlencode({"next": _here(request)})
+                return RedirectResponse(f"/console/sign-in?{wanted}", 303)
+            raise BadRequest(401, "signed_out")
+        if page.method != "GET" and not compare_digest(
+            visit.form.pop("csrf", "").encode(), visit.session.csrf.encode()
+        ):
+            raise BadRequest(403, "old_form")
+        if page.needs and not any(map(visit.scope.may, page.needs)):
+            raise Denied(page.needs[0])
+        if page.proof and not visit.proved:
+            return visit.ask_proof(page.place)
+        return await page.answer(visit)
+
+    async def _session(self, request: Request) -> Session | None:
+        """The session of the browser, noted as alive now and then."""
+        token = request.cookies.get(SECURE if is_secure(request) else PLAIN, "")
+        if not token:
+            return None
+        now = self._app.clock()
+        found = await self._app.read(lambda conn: sessions.find(conn, token, now))
+        if found is not None and found.stale:
+            id = found.id
+            await self._app.dispatcher.run(lambda conn, at: sessions.seen(conn, id, at))
+        return found
+
+    async def _note_denied(self, visit: Visit) -> None:
+        who, where = visit.session.person_id, visit.page.path
+
+        def note(conn: Connection, now: Any) -> None:
+            audit.note(conn, who, "denied", f"console:{where}", now, "refused")
+
+        await self._app.dispatcher.run(note)
+
+
+class Gate(Route):
+    """A route whose every answer carries the security headers."""
+
+    def __init__(self, page: Page, answer: Callable[[Request], Awaitable[Response]]) -> None:
+        self.page = page
+
+        async def endpoint(request: Request) -> Response:
+            return await answer(request)
+
+        super().__init__(page.path, endpoint, methods=[page.method])
+
+    async def handle(self, scope: Asked, receive: Receive, send: Send) -> None:
+        await super().handle(scope, receive, guard(send, scope))
+
+
+def refuse_other_sites(request: Request) -> None:
+    """No other site writes in an officer's name; the cookie is SameSite and forms have a token,
+    besides."""
+    site = request.headers.get("sec-fetch-site")
+    # our own Referrer-Policy makes browsers say "null" for our own forms
+    origin = request.headers.get("origin", "null")
+    ours = origin in ("null", f"{request.url.scheme}://{request.url.netloc}")
+    if site not in ("same-origin", "none") if site else not ours:
+        raise BadRequest(403, "cross_site")
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise BadRequest(415, "bad_form")
+    body = await web.read(request, LARGEST)
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=FIELDS)
+    except (UnicodeDecodeError, ValueError):
+        raise BadRequest(400, "bad_form") from None
+    return {name: value.replace("\x00", "") for name, value in pairs}
+
+
+def _here(request: Request) -> str:
+    return request.url.path + ("?" + request.url.query if request.url.query else "")
+
+
+def safe_next(wanted: str) -> str:
+    """Where to go on after signing in: a page of the console, and nothing else."""
+    if wanted.startswith("/console") and not wanted.startswith("/console/sign-"):
+        return quote(wanted, safe="/?&=%+:,.-_~")
+    return "/console"
+
+
+# --- words and looks ---------------------------------------------------------------------
+
+
+@cache
+def words(lang: Lang) -> dict[str, str]:
+    """Every word of the console in one language."""
+    path = Path(content.__file__).parent / f"console.{lang}.toml"
+    return tomllib.loads(path.read_text("utf-8"))
+
+
+@cache
+def templates() -> Environment:
+    found = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.policies["json.dumps_function"] = partial(json.dumps, ensure_ascii=False)
+    return found
+
+
+@cache
+def version() -> str:
+    """Names the present look, so that no browser keeps an old one."""
+    files = [HERE / "static" / name for name in ("console.css", "console.js")]
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
+
+
+def new_token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+Rows = Sequence[Any]
