@@ -192,6 +192,7 @@ def _greet(
     words = [content.words.reserved[word][0] for word in ("menu", "progress", "my_data", "stop")]
     out.print(f"  • type  {'  '.join(words)}  at any time")
     out.print("  • in another terminal: .venv/bin/kaona chat --as DEMO-008")
+    out.print(f"  • as an officer in the browser: {url}/console")
     out.print(f"  • as an HR officer: KAONA_DATABASE_URL={settings.database_url} \\")
     out.print("      .venv/bin/kaona campaign templates  (docs/campaigns.md goes on from there)")
     out.print(f"  • health: {url}/readyz   metrics: {url}/metrics\n")
