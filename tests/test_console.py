@@ -86,6 +86,17 @@ def office(tmp_path: Path, content: Content, monkeypatch: pytest.MonkeyPatch) ->
         yield Office(made, agency)
 
 
+@pytest.fixture
+def either(
+    url: str, tmp_path: Path, content: Content, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Office]:
+    """The same on each engine."""
+    monkeypatch.chdir(tmp_path)
+    agency, _ = full(url, content)
+    with edge(url, content) as made:
+        yield Office(made, agency)
+
+
 def forward(office: Office, monkeypatch: pytest.MonkeyPatch, **by: float) -> None:
     """Let time pass for the service."""
     app, then = office.edge.app, office.edge.app.clock() + timedelta(**by)
@@ -150,9 +161,23 @@ def test_what_does_not_do_is_said_beside_its_field(office: Office, field: str, v
     assert office.edge.rows(select(accounts_table)) == []
 
 
+def test_a_name_that_somebody_has_is_refused_and_nothing_is_lost(either: Office) -> None:
+    either.join("hr1")
+    path = either.invite("hr2")
+    html = either.get(path).text
+    secret = re.sub(r"\s", "", re.search(r"<code>([A-Z2-7 ]+)</code>", html)[1])  # type: ignore[index]
+    fields = either.chosen(html, secret, "hr2")
+
+    refused = either.post(path, **fields | {"login": "HR1hr1"})
+    assert refused.status_code == 422
+    assert 'id="login-fault"' in refused.text
+    assert either.post(path, **fields).status_code == 200
+
+
 def test_the_password_and_a_new_code_open_the_door(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    either: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    office = either
     secret, codes = office.join("hr1")
     office.leave()
     used = {"login": "hr1hr1", "password": PASSWORD, "code": office.code(secret)}

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from flows.profile import FINISHED
 from flows.reports import NOT_JOINED, Chart, Column, Report, Row
 from storage.models import persons, profiles
-from storage.profiles import RESTRICTED, countable
+from storage.profiles import countable, withheld
 from storage.reports import common
 from storage.reports.common import View
 from storage.scope import present
@@ -65,9 +65,10 @@ def _query(view: View) -> Any:
     learners = _part("learners", *place, func.count()).where(*theirs).group_by(*place)
     gone = _part("learners", *place, -func.count()).join_from(persons, profiles)
     gone = gone.where(*theirs, *common.left(view.today)).group_by(*place)
-    withheld = _part("learners", *place, -func.count()).where(*theirs, RESTRICTED)
-    withheld = withheld.where(profiles.c.person_id.not_in(common.leavers(view.today)))
-    parts = [learners, gone, withheld.group_by(*place)]
+    held = _part("learners", *place, -func.count()).where(*theirs)
+    held = held.where(profiles.c.learner_id.in_(withheld()))
+    held = held.where(profiles.c.person_id.not_in(common.leavers(view.today)))
+    parts = [learners, gone, held.group_by(*place)]
     if view.whole():
         guests = _part("learners", literal(GUESTS, Integer), *place[1:], func.count())
         nobody = profiles.c.unit_id.is_(None), profiles.c.person_id.is_(None)
@@ -79,8 +80,8 @@ def _query(view: View) -> Any:
         staff = _part("staff", persons.c.unit_id, nothing, nothing, here)
         parts.append(staff.where(view.over(persons.c.unit_id)).group_by(persons.c.unit_id))
         less = _part("staff", persons.c.unit_id, nothing, nothing, -func.count())
-        less = less.join_from(profiles, persons, persons.c.id == profiles.c.person_id)
-        less = less.where(RESTRICTED, present(view.today), view.over(persons.c.unit_id))
+        less = less.where(persons.c.id.in_(withheld(profiles.c.person_id)))
+        less = less.where(present(view.today), view.over(persons.c.unit_id))
         parts.append(less.group_by(persons.c.unit_id))
     return union_all(*parts)
 
