@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import convert
+from rich.console import Console
 
 from bot.asking import Unwilling, ask, out, write_file
 from flows.calendar import fiscal_bounds
 
 FORMATS = ("pdf", "docx", "xlsx", "json")
+aside = Console(stderr=True, highlight=False, soft_wrap=True)
+"""What is worth knowing, beside the names of the files."""
 
 
 def report_ocsc(
@@ -32,10 +35,12 @@ def report_ocsc(
         raise Unwilling("--freeze: say --by with your id at HR")
     audience = "internal" if internal else "ocsc"
     made = ask("report", year=year, audience=audience, freeze=freeze, again=again, by=by)
+    if not made["report"].get("programme"):
+        aside.print(f"note: no programme is written for {year}: the memo and its page stay blank")
     if freeze:
-        out.print(f"frozen, version {made['frozen']}: the edition for OCSC and the internal one")
+        aside.print(f"frozen, version {made['frozen']}: the edition for OCSC and the internal one")
         if datetime.now(UTC).date() <= fiscal_bounds(year)[1]:
-            out.print(f"note: the fiscal year {year} is not over; --again freezes it anew later")
+            aside.print(f"note: the fiscal year {year} is not over; --again freezes it anew later")
     return write(made, year, formats, out_, audience)
 
 

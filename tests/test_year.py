@@ -28,7 +28,7 @@ def _go(year: Year, capsys: pytest.CaptureFixture[str]) -> None:
 def test_some_months_of_a_few_people(
     db: Database, content: Content, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _go(Year(db, content, people=20, days=45), capsys)
+    _go(Year(db, content, people=14, days=40), capsys)
 
 
 def test_a_gate_that_stands_open_is_noticed(
