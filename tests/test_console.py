@@ -1,6 +1,7 @@
 """The console: who gets in, what each may open, and that no other site acts for them."""
 
 import re
+import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -361,7 +362,7 @@ def test_a_report_can_be_sorted_and_taken_along(
     file = office.post("/console/reports/funnel/file", csrf=office.csrf(), format="json")
     assert file.headers["content-disposition"].startswith('attachment; filename="kaona-funnel-')
     assert file.json()["denominator"] == 14
-    assert list(Path("/tmp").glob("kaona-*.json")) == []
+    assert list(Path(tempfile.gettempdir()).glob("kaona-*.json")) == []
     noted = [row.data for row in office.edge.rows(select(audit)) if row.action == "report"]
     assert len(noted) == 2
 
