@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any
 
 from msgspec import Struct
@@ -15,6 +14,7 @@ from storage import audit
 from storage.models import accounts, invites, persons, recoveries, sessions, sign_tries
 from storage.roster import grant
 from storage.scope import OPERATOR, Scope, present, scope_of
+from storage.tokens import digest
 
 INVITED = timedelta(hours=24)
 """How long an invitation is good for."""
@@ -46,11 +46,6 @@ class Account(Struct, frozen=True):
     password: str
     totp: str
     totp_step: int
-
-
-def digest(secret: str) -> str:
-    """What is kept of a secret of 256 bits of chance."""
-    return sha256(secret.encode()).hexdigest()
 
 
 # --- invitations -------------------------------------------------------------------------

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from content.schema import LANGS, Lang
 from storage import audit
-from storage.accounts import digest
 from storage.models import persons, sessions
 from storage.scope import Scope, scope_of
+from storage.tokens import digest
 
 IDLE, LONGEST = timedelta(minutes=30), timedelta(hours=8)
 """A session ends after so long without a request, and after so long in any case."""

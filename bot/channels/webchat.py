@@ -450,9 +450,9 @@ async def news(chat: Chat, address: str, after: int, life: float) -> AsyncIterat
 
 
 @cache
-def words(lang: Lang) -> dict[str, str]:
-    """Give every word of the page in one language."""
-    path = Path(content.__file__).parent / f"web.{lang}.toml"
+def words(lang: Lang, of: str = "web") -> dict[str, str]:
+    """Give every word of a page in one language."""
+    path = Path(content.__file__).parent / f"{of}.{lang}.toml"
     return tomllib.loads(path.read_text("utf-8"))
 
 
@@ -464,7 +464,7 @@ def templates() -> Environment:
 
 
 @cache
-def version() -> str:
+def version(of: str = "chat") -> str:
     """Name the present look, so that no browser keeps an old one."""
-    files = [HERE / "static" / name for name in ("chat.css", "chat.js")]
+    files = [HERE / "static" / name for name in (f"{of}.css", f"{of}.js")]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]

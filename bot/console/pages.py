@@ -1,18 +1,12 @@
 """What every page of the console stands on: who visits, what the page needs, how it is shown."""
 
-import json
-import secrets
-import tomllib
-from collections.abc import Awaitable, Callable, Sequence
-from functools import cache, partial
-from hashlib import sha256
+from collections.abc import Awaitable, Callable
+from functools import partial
 from hmac import compare_digest
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 import structlog
-from jinja2 import Environment, FileSystemLoader
 from msgspec import Struct
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -21,8 +15,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as Asked
 
-import content
 from bot import web
+from bot.channels import webchat
 from bot.channels.webchat import language
 from bot.dispatch import Unavailable
 from bot.errors import BadRequest
@@ -37,7 +31,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 T = TypeVar("T")
-HERE = Path(__file__).parent.parent
 SECURE, PLAIN = "__Host-kaona-console", "kaona-console"
 """The cookie's name; the second where a browser would not take the first, on this very machine."""
 SAID = "kaona-said"
@@ -133,7 +126,7 @@ class Visit:
             if self._session and (not needs or any(map(scope.may, needs)))
         ]
         html = (
-            templates()
+            webchat.templates()
             .get_template(f"console/{template}.html")
             .render(
                 words=self.words,
@@ -144,7 +137,7 @@ class Visit:
                 csrf=self._session.csrf if self._session else "",
                 menu=menu,
                 demo=self.app.demo,
-                version=version(),
+                version=webchat.version("console"),
                 nonce=self.request.scope["nonce"],
                 said=unquote(self.request.cookies.get(SAID, "")),
                 **more,
@@ -305,34 +298,6 @@ def safe_next(wanted: str) -> str:
 # --- words and looks ---------------------------------------------------------------------
 
 
-@cache
 def words(lang: Lang) -> dict[str, str]:
     """Every word of the console in one language."""
-    path = Path(content.__file__).parent / f"console.{lang}.toml"
-    return tomllib.loads(path.read_text("utf-8"))
-
-
-@cache
-def templates() -> Environment:
-    found = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    found.policies["json.dumps_function"] = partial(json.dumps, ensure_ascii=False)
-    return found
-
-
-@cache
-def version() -> str:
-    """Names the present look, so that no browser keeps an old one."""
-    files = [HERE / "static" / name for name in ("console.css", "console.js")]
-    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
-
-
-def new_token() -> str:
-    return secrets.token_urlsafe(32)
-
-
-Rows = Sequence[Any]
+    return webchat.words(lang, "console")

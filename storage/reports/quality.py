@@ -102,22 +102,22 @@ def _no_manager(view: View) -> Pair:
     led = select(grants.c.id).where(
         grants.c.unit_id == units.c.id, grants.c.role == "manager", valid(view.today)
     )
-    led_by = select(func.count()).select_from(units).where(view.over(units.c.id), here.exists())
-    return _among(led_by, ~led.exists())
+    counted = select(func.count()).select_from(units).where(view.over(units.c.id), here.exists())
+    return _among(counted, ~led.exists())
 
 
 def _rights_of_leavers(view: View) -> Pair:
     holder = select(persons.c.unit_id).where(persons.c.id == grants.c.person_id)
-    given = select(func.count()).select_from(grants)
-    given = given.where(valid(view.today), view.over(holder.scalar_subquery()))
-    return _among(given, grants.c.person_id.in_(common.leavers(view.today)))
+    counted = select(func.count()).select_from(grants)
+    counted = counted.where(valid(view.today), view.over(holder.scalar_subquery()))
+    return _among(counted, grants.c.person_id.in_(common.leavers(view.today)))
 
 
 def _rights_ended(view: View) -> Pair:
     holder = select(persons.c.unit_id).where(persons.c.id == grants.c.person_id)
-    given = select(func.count()).select_from(grants).where(view.over(holder.scalar_subquery()))
+    counted = select(func.count()).select_from(grants).where(view.over(holder.scalar_subquery()))
     ended = and_(grants.c.until_on.is_not(None), grants.c.until_on <= view.today)
-    return _among(given, ended)
+    return _among(counted, ended)
 
 
 def _unreachable(view: View) -> Pair:
@@ -144,13 +144,13 @@ def _moved(view: View) -> Pair:
 
 
 def _unconfirmed(view: View) -> Pair:
-    uses = (
+    counted = (
         select(func.count())
         .select_from(evidence)
         .join(profiles, profiles.c.learner_id == evidence.c.learner_id)
         .where(common.standing(view))
     )
-    return _among(uses, evidence.c.confirmed_at.is_(None))
+    return _among(counted, evidence.c.confirmed_at.is_(None))
 
 
 FINDINGS: dict[str, Callable[[View], Pair]] = {
