@@ -143,6 +143,12 @@ def cell(column: Column, value: Cell, lang: Lang, content: Content) -> str:
             return str(value)
 
 
+def label(columns: Sequence[Column], row: Row, lang: Lang, content: Content) -> str:
+    """Some cells in one line, as a chart names its bars."""
+    cells = zip(columns, row, strict=True)
+    return " · ".join(cell(column, value, lang, content) for column, value in cells)
+
+
 def moment(when: datetime, lang: Lang) -> str:
     """Day and time on the agency's clock."""
     here = local(when)
@@ -217,9 +223,7 @@ def _sums(report: Report, chart: Chart, lang: Lang, content: Content) -> list[st
     counted = [report.columns[report.at(each)] for each in chart.values]
     lines = []
     for key, sums in in_order(summed(report, report.rows, chart), columns, content):
-        what = " · ".join(
-            cell(column, value, lang, content) for column, value in zip(columns, key, strict=True)
-        )
+        what = label(columns, key, lang, content)
         many = " · ".join(
             f"{n:,}" if len(sums) == 1 else f"{header(column, lang, content)} {n:,}"
             for column, n in zip(counted, sums, strict=True)

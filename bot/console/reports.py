@@ -148,10 +148,7 @@ def _bars(made: Report, rows: Sequence[Row], visit: Visit) -> list[dict[str, Any
     columns = [made.columns[made.at(each)] for each in chart.by]
     return [
         {
-            "label": " · ".join(
-                said.cell(column, value, visit.lang, visit.app.content)
-                for column, value in zip(columns, labels, strict=True)
-            ),
+            "label": said.label(columns, labels, visit.lang, visit.app.content),
             "values": [
                 {"name": name, "many": f"{many:,}", "wide": round(100 * many / most, 1)}
                 for name, many in zip(_names(made, chart, visit), values, strict=True)

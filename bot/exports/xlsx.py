@@ -119,17 +119,10 @@ class _Sheets:
         by = [self._report.columns[self._report.at(each)] for each in chart.by]
         shown = reports.in_order(sums, by, self._content)[:DRAWN]
         for at, (key, figures) in enumerate(shown, first + 1):
-            put(sheet, at, 0, self._label(chart, key), self._text)
+            put(sheet, at, 0, reports.label(by, key, self._lang, self._content), self._text)
             for n, figure in enumerate(figures, 1):
                 sheet.write_number(at, n, figure)
         self._draw(sheet, chart, first, first + len(shown))
-
-    def _label(self, chart: Chart, key: Row) -> str:
-        columns = [self._report.columns[self._report.at(each)] for each in chart.by]
-        return " · ".join(
-            reports.cell(column, value, self._lang, self._content)
-            for column, value in zip(columns, key, strict=True)
-        )
 
     def _draw(self, sheet: Any, chart: Chart, first: int, last: int) -> None:
         parts = {"subtype": "percent_stacked"} if len(chart.values) > 2 else {}
