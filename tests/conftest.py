@@ -6,7 +6,7 @@ from hypothesis import settings
 from content.load import load
 from content.schema import Content
 
-pytest_plugins = ["tests.databases"]
+pytest_plugins = ["tests.databases", "tests.offices", "tests.browsing"]
 
 settings.register_profile("default", deadline=None)  # another process may take the machine away
 settings.register_profile("nightly", max_examples=2000, deadline=None)

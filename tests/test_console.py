@@ -2,107 +2,23 @@
 
 import re
 import tempfile
-from collections.abc import Iterator
-from datetime import timedelta
+import tomllib
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import pyotp
 import pytest
-from msgspec import Struct
 from sqlalchemy import select, update
 
 from bot.console import pages, passwords
 from bot.console.pages import Gate
-from content.schema import LANGS, Content
+from content.schema import LANGS
 from storage import accounts
 from storage.models import accounts as accounts_table
 from storage.models import audit, persons, sessions, sign_tries
-from storage.scope import OPERATOR
-from tests.agency import POISON, Agency, full
-from tests.running import Edge, edge, ready
+from tests.agency import POISON
+from tests.offices import PASSWORD, Office, forward
 
-PASSWORD = "ช้างเผือก กินกล้วย สีม่วง 7 ต้น"
 OPEN = ("/console/sign-in", "/console/invitation/x")
-
-
-class Office(Struct):
-    """A running service with an agency, and a browser."""
-
-    edge: Edge
-    agency: Agency
-
-    def get(self, path: str, **more: Any) -> Any:
-        return self.edge.client.get(path, follow_redirects=False, **more)
-
-    def post(self, path: str, headers: dict[str, str] | None = None, **fields: str) -> Any:
-        sent = {"sec-fetch-site": "same-origin", **(headers or {})}
-        data = {"of": "a form", **fields}
-        return self.edge.client.post(path, data=data, headers=sent, follow_redirects=False)
-
-    def invite(self, who: str) -> str:
-        run = self.edge.client.portal.call  # type: ignore[union-attr]
-        job = self.edge.app.dispatcher.run
-        hr_id = f"HR-{who}"
-        token: str = run(job, lambda conn, now: accounts.invite(conn, OPERATOR, hr_id, now))
-        return f"/console/invitation/{token}"
-
-    def join(self, who: str) -> tuple[str, list[str]]:
-        """Set a password by an invitation; the second factor's secret and the recovery codes."""
-        path = self.invite(who)
-        html = self.get(path).text
-        secret = re.sub(r"\s", "", re.search(r"<code>([A-Z2-7 ]+)</code>", html)[1])  # type: ignore[index]
-        answer = self.post(path, **self.chosen(html, secret, who))
-        assert answer.status_code == 200, answer.text
-        return secret, re.findall(r"<code>([0-9A-Z]{5}-[0-9A-Z]{5})</code>", answer.text)
-
-    def chosen(self, html: str, secret: str, who: str) -> dict[str, str]:
-        sealed = re.search(r'name="sealed" value="([^"]+)"', html)[1]  # type: ignore[index]
-        typed = {"login": who * 2, "password": PASSWORD, "again": PASSWORD}
-        return typed | {"sealed": sealed, "code": self.code(secret)}
-
-    def code(self, secret: str) -> str:
-        return pyotp.TOTP(secret).at(self.edge.app.clock())
-
-    def csrf(self, path: str = "/console/own") -> str:
-        found = re.search(r'name="csrf" value="([^"]+)"', self.get(path).text)
-        assert found
-        return found[1]
-
-    def leave(self) -> None:
-        self.edge.client.cookies.clear()
-
-    def prove(self, secret: str) -> Any:
-        fields = {"password": PASSWORD, "code": self.code(secret), "csrf": self.csrf()}
-        return self.post("/console/prove", **fields)
-
-
-@pytest.fixture
-def office(tmp_path: Path, content: Content, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    monkeypatch.chdir(tmp_path)
-    url = ready(tmp_path)
-    agency, _ = full(url, content)
-    with edge(url, content) as made:
-        yield Office(made, agency)
-
-
-@pytest.fixture
-def either(
-    url: str, tmp_path: Path, content: Content, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Office]:
-    """The same on each engine."""
-    monkeypatch.chdir(tmp_path)
-    agency, _ = full(url, content)
-    with edge(url, content) as made:
-        yield Office(made, agency)
-
-
-def forward(office: Office, monkeypatch: pytest.MonkeyPatch, **by: float) -> None:
-    """Let time pass for the service."""
-    app, then = office.edge.app, office.edge.app.clock() + timedelta(**by)
-    monkeypatch.setattr(app, "clock", lambda: then)
-    monkeypatch.setattr(app.dispatcher, "_clock", lambda: then)
 
 
 # --- getting in ----------------------------------------------------------------------------
@@ -246,9 +162,8 @@ def test_a_session_ends_by_itself_and_by_hand(
 
 def test_whoever_has_left_is_out_at_once(office: Office) -> None:
     office.join("hr1")
-    run = office.edge.client.portal.call  # type: ignore[union-attr]
     left = update(persons).where(persons.c.id == office.agency.persons["hr1"]).values(left_on=1)
-    run(office.edge.app.dispatcher.run, lambda conn, now: conn.execute(left) and None)
+    office.run(lambda conn, now: conn.execute(left) and None)
 
     assert office.get("/console/").status_code == 303
 
@@ -267,7 +182,7 @@ def gates(office: Office) -> list[Gate]:
 def test_every_page_says_what_it_needs_and_strangers_open_none(office: Office) -> None:
     for gate in gates(office):
         page = gate.page
-        path = "/console" + re.sub(r"\{\w+:str\}", "x", page.path)
+        path = "/console" + re.sub(r"\{\w+(:\w+)?\}", "0", page.path)
         answer = office.get(path) if page.method == "GET" else office.post(path)
         if page.needs is None:
             assert answer.status_code in (200, 401, 404), path
@@ -287,7 +202,7 @@ def test_whatever_changes_something_wants_this_browsers_token(office: Office) ->
     for gate in gates(office):
         if gate.page.method == "GET" or gate.page.needs is None:
             continue
-        path = "/console" + re.sub(r"\{\w+:str\}", "x", gate.page.path)
+        path = "/console" + re.sub(r"\{\w+(:\w+)?\}", "0", gate.page.path)
         assert office.post(path).status_code == 403, path
         assert office.post(path, csrf=other).status_code == 403, path
         foreign = {"sec-fetch-site": "cross-site"}
@@ -426,8 +341,18 @@ def test_both_languages_have_every_word_that_is_used() -> None:
     html = "".join(path.read_text() for path in (root / "templates/console").glob("*.html"))
     code = "".join(path.read_text() for path in (root / "console").glob("*.py"))
     used = set(re.findall(r"words\.([a-z_]+)", html)) | set(re.findall(r'"([a-z_]+)"', code))
-    begun = ("menu_", "problem_", "about_", "waits_", "role_", "password_", "sign_in_", "account_")
+    begun = tuple(re.findall(r'"([a-z_]+_)(?:"|\{)', html + code))
 
     assert list(th) == list(en)
     assert set(re.findall(r"words\.([a-z_]+)", html)) <= set(th)
     assert {word for word in th if word not in used and not word.startswith(begun)} == set()
+
+
+def test_no_word_is_there_twice_and_each_says_the_same_slots() -> None:
+    for lang in LANGS:
+        files = sorted(pages.WORDS.glob(f"*.{lang}.toml"))
+        keys = [key for path in files for key in tomllib.loads(path.read_text())]
+        assert len(keys) == len(set(keys))
+    slots = [{key: set(re.findall(r"\{(\w+)", said)) for key, said in pages.words(lang).items()}
+             for lang in LANGS]  # fmt: skip
+    assert slots[0] == slots[1]

@@ -1,21 +1,13 @@
 """The console in a real browser: the way in, the pages on a phone, and the rules of WCAG."""
 
-import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pyotp
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
 from bot.console import pages
-from content.schema import Content
-from tests.agency import POISON, full
-from tests.running import Service, environment, eventually, kaona, ready
-from tests.test_console import PASSWORD
-from tests.test_webchat_browser import CHROMIUM
+from tests.agency import POISON
+from tests.browsing import CHROMIUM, LANGUAGES, Console, judge
 
 pytestmark = [
     pytest.mark.browser,
@@ -23,130 +15,17 @@ pytestmark = [
 ]
 REPORTS = ("funnel", "skills", "activity", "campaigns", "evidence", "uses", "items", "behind")
 PAGES = ("", "reports", *(f"reports/{name}" for name in REPORTS), "annual", "own", "prove")
-LOOKS = [(lang, scheme) for lang in ("th-TH", "en-US") for scheme in ("light", "dark")]
 
 
-class Console:
-    """A real service with an agency, and an HR officer who has an account there."""
-
-    def __init__(self, folder: Path, content: Content, browser: Browser) -> None:
-        url = ready(folder)
-        full(url, content)
-        self.env = environment(url)
-        self.folder, self.browser, self.codes = folder, browser, list[str]()
-        self.service = Service(folder, self.env)
-
-    @property
-    def base(self) -> str:
-        return f"http://127.0.0.1:{self.service.port}/console"
-
-    def link(self, hr_id: str) -> str:
-        """What the command prints, at the port of this service."""
-        said = kaona("admin", "create", hr_id, folder=self.folder, **self.env)
-        assert said.returncode == 0, said.stderr
-        return self.base + said.stdout.splitlines()[0].partition("/console")[2]
-
-    def page(self, lang: str = "th-TH", scheme: Any = "light") -> Page:
-        context = self.browser.new_context(
-            viewport={"width": 390, "height": 844}, locale=lang, color_scheme=scheme
-        )
-        page = context.new_page()
-        page.on("pageerror", lambda error: pytest.fail(str(error)))
-        page.on("console", _complain)
-        return page
-
-    def sign_in(self, page: Page) -> None:
-        """With a code of those that were written down."""
-        page.goto(f"{self.base}/sign-in")
-        page.fill("#login", "boss")
-        page.fill("#password", PASSWORD)
-        page.fill("#code", self.codes.pop())
-        page.click("main button")
-        page.wait_for_url(f"{self.base}/")
-
-
-def _complain(line: Any) -> None:
-    if line.type == "error" and "status of 4" not in line.text:
-        pytest.fail(line.text)
-
-
-@pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory, content: Content) -> Iterator[Console]:
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=options)
-        made = Console(tmp_path_factory.mktemp("console"), content, browser)
-        made.service.start()
-        eventually(made.service.answers, 60)
-        _joins(made)
-        yield made
-        browser.close()
-    made.service.end()
-
-
-def _joins(console: Console) -> None:
-    """The first admin, who is an officer of HR besides, comes in by the command's link."""
-    page = console.page()
-    page.goto(console.link("HR-hr"))
-    found = re.search(r"[A-Z2-7]{4}( [A-Z2-7]{4})+", page.inner_text("fieldset"))
-    assert found
-    factor = pyotp.TOTP(found[0].replace(" ", ""))
-    page.fill("#login", "boss")
-    page.fill("#password", "aaaaaaaaaaaa")
-    page.fill("#again", PASSWORD)
-    page.fill("#code", factor.now())
-    page.click("main button")
-    expect(page.locator("#password-fault")).to_be_visible()
-    expect(page.locator("#password")).to_be_focused()
-    assert page.input_value("#login") == "boss"
-    page.fill("#password", PASSWORD)
-    page.fill("#again", PASSWORD)
-    page.fill("#code", factor.now())
-    page.click("main button")
-    expect(page.locator(".codes li")).to_have_count(8)
-    console.codes = page.locator(".codes li").all_inner_texts()
-    page.context.close()
-
-
-@pytest.fixture(scope="module")
-def officer(console: Console) -> Iterator[dict[str, Any]]:
-    """The cookies of somebody who is signed in."""
-    page = console.page()
-    console.sign_in(page)
-    yield {"cookies": page.context.cookies()}
-    page.context.close()
-
-
-@pytest.mark.parametrize(("lang", "scheme"), LOOKS)
+@pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_page_keeps_to_wcag_and_to_the_phone(
-    console: Console, officer: dict[str, Any], lang: str, scheme: str
+    console: Console, officer: dict[str, Any], lang: str
 ) -> None:
-    context = console.browser.new_context(
-        viewport={"width": 390, "height": 844}, color_scheme=scheme, locale=lang,  # type: ignore[arg-type]
-        bypass_csp=True,  # the judge is a script of its own
-    )  # fmt: skip
-    page, faults = context.new_page(), []
-    for path in ("sign-in", "invitation/none"):
-        page.goto(f"{console.base}/{path}")
-        faults += _faults(page, path)
-    context.add_cookies(officer["cookies"])
-    page.goto(f"{console.base}/")
-    if page.get_attribute("html", "lang") != lang[:2]:
-        page.click("form[action$=language] button")
-    for path in (*PAGES, "accounts", "reports/quality?sort=-many"):
-        page.goto(f"{console.base}/{path}")
-        assert page.get_attribute("html", "lang") == lang[:2]
-        faults += _faults(page, path)
-        wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-        assert not page.evaluate(wide), f"{path} is wider than a phone"
-    context.close()
+    faults = judge(console, [], ("sign-in", "invitation/none"), lang)
+    more = (*PAGES, "accounts", "reports/quality?sort=-many")
+    faults += judge(console, officer["cookies"], more, lang)
 
     assert faults == []
-
-
-def _faults(page: Page, path: str) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [f"{path}: {each['id']} {each['nodes'][0]['target']}" for each in found]
 
 
 def test_what_learners_wrote_does_not_run(console: Console, officer: dict[str, Any]) -> None:

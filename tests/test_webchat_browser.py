@@ -24,8 +24,8 @@ from bot.channels import webchat
 from bot.channels.webchat import Message, Persona, Unavailable, routes
 from flows.types import Choice, Picture, Pressed, Reply, Said, Sent, Started
 from storage.wire import Incoming
+from tests.browsing import CHROMIUM
 
-CHROMIUM = Path("/usr/bin/chromium")
 STATIC = Path(webchat.__file__).parent.parent / "static"
 THAI = "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35"
 LETTERS = ("\u0e01", "\u0e02", "\u0e04", "\u0e07")

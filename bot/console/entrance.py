@@ -71,7 +71,7 @@ def _tried(visit: Visit) -> Try:
     known = compare_digest(mark.encode(), _mark(visit, login).encode())
     place = visit.request.client.host if visit.request.client else ""
     who = f"{login}\n{'known' if known else 'stranger'}"
-    password = visit.form.get("password", "")[: passwords.LONGEST + 1]
+    password = visit.form.one("password")[: passwords.LONGEST + 1]
     return Try(login, password, visit.said("code")[:32], _hash(who), _hash(place))
 
 
@@ -176,7 +176,7 @@ async def accept(visit: Visit) -> Response:
     found = await visit.read(lambda conn: accounts.invited(conn, token, now))
     if found is None:
         return visit.show("problem", 404, problem="link_over")
-    login, password = visit.said("login").lower(), visit.form.get("password", "")
+    login, password = visit.said("login").lower(), visit.form.one("password")
     try:
         secret = visit.app.vault.open(visit.said("sealed"))
     except Sealed:
@@ -218,7 +218,7 @@ def _faults(visit: Visit, name: str, login: str, password: str, step: int) -> di
         found["password"] = said[f"password_{weak}"].format(
             shortest=passwords.SHORTEST, longest=passwords.LONGEST
         )
-    elif password != visit.form.get("again", ""):
+    elif password != visit.form.one("again"):
         found["again"] = said["password_differs"]
     if not step:
         found["code"] = said["account_bad_code"]
@@ -237,7 +237,7 @@ async def prove(visit: Visit) -> Response:
     open desk. The session goes on under another cookie."""
     onward, person = safe_next(visit.said("next")), visit.session.person_id
     account = await visit.read(lambda conn: accounts.of(conn, person))
-    password, code = visit.form.get("password", ""), visit.said("code")[:32]
+    password, code = visit.form.one("password"), visit.said("code")[:32]
     if visit.app.demo and account is None:  # made-up people have no password
         pass
     elif account is None or not await _proved_slowly(visit, account, password, code):

@@ -1,23 +1,26 @@
 """What every page of the console stands on: who visits, what the page needs, how it is shown."""
 
+import tomllib
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import cache, partial
 from hmac import compare_digest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import structlog
 from msgspec import Struct
 from sqlalchemy import Connection
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as Asked
 
-from bot import web
+import content
 from bot.channels import webchat
 from bot.channels.webchat import language
+from bot.console.forms import Form, read_form, refuse_other_sites
 from bot.dispatch import Unavailable
 from bot.errors import BadRequest
 from bot.headers import guard
@@ -31,13 +34,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 T = TypeVar("T")
+WORDS = Path(content.__file__).parent / "console"
 SECURE, PLAIN = "__Host-kaona-console", "kaona-console"
 """The cookie's name; the second where a browser would not take the first, on this very machine."""
 SAID = "kaona-said"
 """The cookie of a sentence that the next page says."""
-LARGEST = 64 * 1024
-"""Bytes of a form."""
-FIELDS = 200
 HOME = ("127.0.0.1", "localhost", "::1", "testserver")
 
 
@@ -52,16 +53,25 @@ class Page(Struct, frozen=True):
     proof: bool = False
     place: str = ""
     """The entry of the menu that it belongs to."""
+    files: int = 0
+    """How many bytes the files of its form may have; 0: it takes none."""
 
 
-MENU: tuple[tuple[str, str, tuple[Power, ...]], ...] = (
-    ("overview", "", ("figures", "names", "system", "privacy")),
-    ("reports", "reports", ("figures", "names")),
-    ("annual", "annual", ("figures",)),
-    ("accounts", "accounts", ("system",)),
-    ("own", "own", ()),
-)
-"""Entries of the menu, where they lead, and which powers (any of them) they are for."""
+MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
+    "": (("overview", "", ("figures", "names", "system", "privacy")),),
+    "people": (),
+    "learning": (),
+    "results": (
+        ("reports", "reports", ("figures", "names")),
+        ("annual", "annual", ("figures",)),
+    ),
+    "care": (
+        ("accounts", "accounts", ("system",)),
+        ("own", "own", ()),
+    ),
+}
+"""Entries of the menu under their headings: where they lead, and which powers (any of them) they
+are for."""
 
 
 class Visit:
@@ -72,7 +82,7 @@ class Visit:
         self.page = page
         self.request = request
         self._session = session
-        self.form: dict[str, str] = {}
+        self.form = Form()
 
     @property
     def session(self) -> Session:
@@ -101,7 +111,7 @@ class Visit:
 
     def said(self, name: str) -> str:
         """A field of the form, without the spaces around it."""
-        return self.form.get(name, "").strip()
+        return self.form.one(name).strip()
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         return await self.app.read(query)
@@ -119,12 +129,6 @@ class Visit:
 
     def show(self, template: str, status: int = 200, **more: Any) -> Response:
         """A page of the console."""
-        scope = self.scope
-        menu = [
-            {"id": id, "path": f"/console/{path}".rstrip("/"), "here": id == self.page.place}
-            for id, path, needs in MENU
-            if self._session and (not needs or any(map(scope.may, needs)))
-        ]
         html = (
             webchat.templates()
             .get_template(f"console/{template}.html")
@@ -135,7 +139,7 @@ class Visit:
                 here=self.request.url.path,
                 session=self._session,
                 csrf=self._session.csrf if self._session else "",
-                menu=menu,
+                menu=self._menu(),
                 demo=self.app.demo,
                 version=webchat.version("console"),
                 nonce=self.request.scope["nonce"],
@@ -148,6 +152,21 @@ class Visit:
             answer.delete_cookie(SAID, path="/console", httponly=True, samesite="lax")
         return answer
 
+    def _menu(self) -> list[dict[str, Any]]:
+        """What the viewer may open, under headings; a heading of nothing is left out."""
+        if self._session is None:
+            return []
+        found = []
+        for group, entries in MENU.items():
+            mine = [
+                {"id": id, "path": f"/console/{path}".rstrip("/"), "here": id == self.page.place}
+                for id, path, needs in entries
+                if not needs or any(map(self.scope.may, needs))
+            ]
+            if mine:
+                found.append({"id": group, "entries": mine})
+        return found
+
     def go(self, path: str, said: str = "") -> Response:
         """On to another page, which says a sentence first, once."""
         answer = RedirectResponse(f"/console/{path}".rstrip("/"), 303)
@@ -155,6 +174,15 @@ class Visit:
             options: dict[str, Any] = {"httponly": True, "samesite": "lax", "max_age": 60}
             answer.set_cookie(SAID, quote(said), path="/console", **options)
         return answer
+
+    def tell(self, data: Any) -> Response:
+        """Plain data, for the script of a page."""
+        return JSONResponse(data)
+
+    def attach(self, data: bytes, name: str, kind: str) -> Response:
+        """A file to keep. Its name is ours, never somebody's typing."""
+        headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
+        return Response(data, media_type=kind, headers=headers)
 
     def ask_proof(self, back: str) -> Response:
         """Let the password be given first; then it goes on at a page of the console."""
@@ -207,7 +235,7 @@ class Console:
             raise BadRequest(403, "no_https")
         if page.method != "GET":
             refuse_other_sites(request)
-            visit.form = await read_form(request)
+            visit.form = await read_form(request, page.files)
         if page.needs is None:
             return await page.answer(visit)
         if visit._session is None:
@@ -216,7 +244,7 @@ class Console:
                 return RedirectResponse(f"/console/sign-in?{wanted}", 303)
             raise BadRequest(401, "signed_out")
         if page.method != "GET" and not compare_digest(
-            visit.form.pop("csrf", "").encode(), visit.session.csrf.encode()
+            visit.form.one("csrf").encode(), visit.session.csrf.encode()
         ):
             raise BadRequest(403, "old_form")
         if page.needs and not any(map(visit.scope.may, page.needs)):
@@ -261,29 +289,6 @@ class Gate(Route):
         await super().handle(scope, receive, guard(send, scope))
 
 
-def refuse_other_sites(request: Request) -> None:
-    """No other site writes in an officer's name; the cookie is SameSite and forms have a token,
-    besides."""
-    site = request.headers.get("sec-fetch-site")
-    # our own Referrer-Policy makes browsers say "null" for our own forms
-    origin = request.headers.get("origin", "null")
-    ours = origin in ("null", f"{request.url.scheme}://{request.url.netloc}")
-    if site not in ("same-origin", "none") if site else not ours:
-        raise BadRequest(403, "cross_site")
-
-
-async def read_form(request: Request) -> dict[str, str]:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        raise BadRequest(415, "bad_form")
-    body = await web.read(request, LARGEST)
-    try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=FIELDS)
-    except (UnicodeDecodeError, ValueError):
-        raise BadRequest(400, "bad_form") from None
-    return {name: value.replace("\x00", "") for name, value in pairs}
-
-
 def _here(request: Request) -> str:
     return request.url.path + ("?" + request.url.query if request.url.query else "")
 
@@ -298,6 +303,10 @@ def safe_next(wanted: str) -> str:
 # --- words and looks ---------------------------------------------------------------------
 
 
+@cache
 def words(lang: Lang) -> dict[str, str]:
-    """Every word of the console in one language."""
-    return webchat.words(lang, "console")
+    """Every word of the console in one language, of all its pages."""
+    found: dict[str, str] = {}
+    for path in sorted(WORDS.glob(f"*.{lang}.toml")):
+        found |= tomllib.loads(path.read_text("utf-8"))
+    return found

@@ -14,7 +14,9 @@ from sqlalchemy import Connection, select
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
+from bot.console import tables
 from bot.console.pages import Page, Visit
+from bot.console.tables import Column, Turned
 from bot.errors import BadRequest
 from bot.exports import Mark, Writer, csv, json, xlsx
 from flows import reports as said
@@ -25,8 +27,6 @@ from storage.models import units
 from storage.reports import REPORTS, Entry, Wrong
 from storage.scope import Denied, Power
 
-PAGE = 100
-"""Rows of a table on the screen at a time."""
 SORTED = 100_000
 """A table with more rows than this is shown in its own order."""
 BARS = 40
@@ -41,8 +41,7 @@ class Shown(Struct, frozen=True):
     report: Report
     rows: list[list[str]]
     bars: list[dict[str, Any]]
-    page: int
-    more: bool
+    turned: Turned
 
 
 async def index(visit: Visit) -> Response:
@@ -106,16 +105,16 @@ def _days(visit: Visit) -> tuple[int, int]:
 
 def _read(conn: Connection, visit: Visit, name: str, ask: Ask) -> Shown:
     made = reports.report(conn, name, visit.scope, ask, visit.app.clock(), visit.app.content)
-    page = max(int(visit.asked("page") or 1), 1) if visit.asked("page").isdecimal() else 1
-    start, bars = (page - 1) * PAGE, list[dict[str, Any]]()
+    start, bars = tables.offset(visit), list[dict[str, Any]]()
     if made.names:  # as they come: there may be very many
-        rows = list(islice(made.rows, start, start + PAGE + 1))
+        wanted = islice(made.rows, start, None)
     else:
         every = list(made.rows)
         bars = _bars(made, every, visit) if made.chart else []
-        rows = _sorted(made, every, visit)[start : start + PAGE + 1]
-    texts = [_texts(made, row, visit) for row in rows[:PAGE]]
-    return Shown(replace(made, rows=()), texts, bars, page, len(rows) > PAGE)
+        wanted = islice(_sorted(made, every, visit), start, None)
+    rows, turned = tables.turn(visit, wanted)
+    texts = [_texts(made, row, visit) for row in rows]
+    return Shown(replace(made, rows=()), texts, bars, turned)
 
 
 def _texts(made: Report, row: Row, visit: Visit) -> list[str]:
@@ -125,11 +124,11 @@ def _texts(made: Report, row: Row, visit: Visit) -> list[str]:
 
 def _sorted(made: Report, rows: list[Row], visit: Visit) -> list[Row]:
     """By the column that the address names; what is not known comes last."""
-    wanted = visit.asked("sort").removeprefix("-")
     ids = [column.id for column in made.columns]
-    if wanted not in ids or len(rows) > SORTED:
+    wanted, down = tables.order(visit, ids)
+    if not wanted or len(rows) > SORTED:
         return rows
-    at, down = ids.index(wanted), visit.asked("sort").startswith("-")
+    at = ids.index(wanted)
 
     def key(row: Row) -> tuple[Any, ...]:
         value: Cell = row[at]
@@ -167,20 +166,18 @@ async def _shown(
     visit: Visit, name: str, entry: Entry, ask: Ask, made: Shown | None, fault: str, status: int
 ) -> Response:
     lang, content = visit.lang, visit.app.content
-    known = {key: value for key, value in visit.request.query_params.items() if key != "lang"}
+    known = tables.known(visit)
     year = fiscal_year(local(visit.app.clock()).date())
-    more: dict[str, Any] = {"columns": [], "head": []}
+    more: dict[str, Any] = {"heads": [], "head": []}
     if made is not None:
         report = made.report
-        more["columns"] = _headers(report, known, visit)
+        more["heads"] = _heads(report, visit)
         more["head"] = [
             content.copy_[lang]["report_as_of"].format(when=said.moment(report.as_of, lang)),
             said.denominator(report, lang, content),
             *said.filters(ask, lang, content),
         ]
         more["notes"] = said.notes(report, lang, content)
-        pages = {"before": made.page - 1, "after": made.page + 1 if made.more else 0}
-        more |= {key: _with(known, page=at) if at else "" for key, at in pages.items()}
     return visit.show(
         "report",
         status,
@@ -200,25 +197,17 @@ async def _shown(
     )
 
 
-def _headers(report: Report, known: dict[str, str], visit: Visit) -> list[dict[str, Any]]:
-    """Columns with the address that sorts by them."""
-    present = known.get("sort", "")
-    found = []
-    for column in report.columns:
-        here = present.removeprefix("-") == column.id
-        down = here and not present.startswith("-")
-        found.append({
-            "name": said.header(column, visit.lang, visit.app.content),
-            "number": column.kind in ("count", "share", "number"),
-            "sort": "" if report.names else _with(known, sort=("-" if down else "") + column.id),
-            "order": ("descending" if present.startswith("-") else "ascending") if here else "",
-        })  # fmt: skip
-    return found
-
-
-def _with(known: dict[str, str], **changed: Any) -> str:
-    kept = {key: value for key, value in known.items() if key not in ("page", *changed)}
-    return "?" + urlencode(kept | changed)
+def _heads(report: Report, visit: Visit) -> list[dict[str, Any]]:
+    columns = [
+        Column(
+            column.id,
+            said.header(column, visit.lang, visit.app.content),
+            number=column.kind in ("count", "share", "number"),
+            sorts=not report.names,
+        )
+        for column in report.columns
+    ]
+    return tables.heads(visit, columns)
 
 
 def _units(conn: Connection, visit: Visit, entry: Entry) -> list[str]:

@@ -1,4 +1,6 @@
 // Small comforts; every page works without them.
+document.documentElement.classList.add("scripted");
+
 document.querySelectorAll("form[method=post]").forEach((form) => {
   // one press is enough: a second one while the first is under way is no second wish
   form.addEventListener("submit", (event) => {
@@ -9,3 +11,39 @@ document.querySelectorAll("form[method=post]").forEach((form) => {
 });
 const fault = document.querySelector("[aria-invalid=true]");
 if (fault) fault.focus();
+
+// the menu on a phone
+const opener = document.querySelector(".menu-button");
+if (opener) {
+  opener.addEventListener("click", () => {
+    const open = document.getElementById("menu").classList.toggle("open");
+    opener.setAttribute("aria-expanded", String(open));
+  });
+}
+
+// what moves by itself: <section data-follow="/console/…/news"> holds elements that are named
+// data-is="field"; a <progress> takes its value, data-max="field" its end, anything else the text.
+// Once nothing moves any more the page is read anew.
+document.querySelectorAll("[data-follow]").forEach((part) => {
+  const stream = new EventSource(part.dataset.follow);
+  const off = part.querySelector("[data-off]");
+  stream.onopen = () => { if (off) off.hidden = true; };
+  stream.onerror = () => { if (off && stream.readyState === EventSource.CLOSED) off.hidden = false; };
+  stream.onmessage = (event) => {
+    const news = JSON.parse(event.data);
+    part.querySelectorAll("[data-is]").forEach((element) => {
+      const value = news[element.dataset.is];
+      if (value === undefined) return;
+      if (element.matches("progress")) element.value = value;
+      else element.textContent = value;
+    });
+    part.querySelectorAll("[data-max]").forEach((element) => {
+      const value = news[element.dataset.max];
+      if (value) element.max = value;
+    });
+    if (news.over) {
+      stream.close();
+      location.reload();
+    }
+  };
+});
