@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import agency, audience, campaigns, digests, measures, rosters
+from benchmarks import agency, audience, campaigns, consoles, digests, measures, rosters
 from benchmarks.measures import Row
 
 RESULTS = Path(__file__).parent / "results"
@@ -28,6 +28,7 @@ MEASURES = {
     "m": rosters.importing,
     "n": digests.teams,
     "o": agency.reports,
+    "q": consoles.pages,
 }
 """`a` also measures b and c: they only mean something side by side; `o` also p, which takes the
 same large database."""

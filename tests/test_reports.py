@@ -29,6 +29,8 @@ from storage.models import (
 )
 from storage.models import weeks as kept
 from storage.reports import REPORTS, Wrong, report
+from storage.reports.common import View
+from storage.reports.funnel import count
 from storage.reports.skills import student
 from storage.scope import NOBODY, OPERATOR, Denied, Right, Scope
 from tests.databases import ENGINES, fresh
@@ -84,6 +86,23 @@ def test_the_funnel_counts_everybody_once(agency: Database, content: Content, gr
             assert made.denominator == len(of)
             guests = len(wanted.guests)
             assert sum(row[3] for row in made.rows) == len(of) + guests  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("group", ["", "service"])
+@pytest.mark.parametrize("unit", ["", "A / B"])
+def test_a_view_of_the_whole_tally_is_what_would_be_counted_for_it(
+    agency: Database, content: Content, group: str, unit: str
+) -> None:
+    with agency.read() as conn:
+        tally = count(conn, View(OPERATOR, Ask(), NOW, content))
+        for tops in VIEWERS:
+            scope, ask = scope_over(tops), Ask(unit=unit, group=group)
+            if unit and not scope.may("figures", unit):
+                continue
+            alone = report(conn, "funnel", scope, ask, NOW, content)
+            narrowed = report(conn, "funnel", scope, ask, NOW, content, tally)
+            assert rows(narrowed) == rows(alone)
+            assert narrowed.denominator == alone.denominator
 
 
 def test_a_unit_that_is_asked_for_takes_those_below_it(agency: Database, content: Content) -> None:

@@ -9,11 +9,12 @@ from starlette.responses import Response
 from bot.console.pages import Page, Visit
 from flows import reports as said
 from flows.calendar import ends, local
-from flows.profile import FINISHED
+from flows.reports import NOT_JOINED
 from storage.models import evidence, parked, profiles, wishes
 from storage.profiles import countable
 from storage.reports import Ask, inside
-from storage.reports.common import View, headcount, standing
+from storage.reports.common import View
+from storage.reports.funnel import Tally, order, steps
 from storage.scope import Scope
 
 SOON = timedelta(days=60)
@@ -22,50 +23,33 @@ SOON = timedelta(days=60)
 
 async def overview(visit: Visit) -> Response:
     """Progress for whoever may see figures; below it what needs somebody, with a way to it."""
-    now, scope = visit.app.clock(), visit.scope
-    view = View(inside(scope), Ask(), now, visit.app.content)
-
-    def look(conn: Connection) -> dict[str, Any]:
-        found: dict[str, Any] = {"steps": [], "staff": 0}
-        if view.scope.may("figures"):
-            found["staff"] = headcount(conn, view)
-            found["steps"] = _steps(conn, view)
-        return found
-
-    found = await visit.read(look)
+    scope, more = visit.scope, dict[str, Any]()
+    if may := inside(scope).may("figures"):
+        more = _progress(visit, await visit.standing.now())
     waiting = await visit.read(lambda conn: _waiting(conn, scope, visit))
-    joined = sum(many for _, many in found["steps"])
-    shown = _named(found["steps"], found["staff"], joined, visit)
-    when = said.moment(now, visit.lang)
-    return visit.show(
-        "overview", steps=shown, staff=found["staff"], joined=joined, waiting=waiting, when=when,
-        figures=view.scope.may("figures"),
-    )  # fmt: skip
+    when = said.moment(more.pop("at", visit.app.clock()), visit.lang)
+    return visit.show("overview", waiting=waiting, when=when, figures=may, **more)
 
 
-def _steps(conn: Connection, view: View) -> list[tuple[str, int]]:
-    """People by the step that they are at."""
-    counted = select(profiles.c.step, func.count()).where(standing(view))
-    rows = conn.execute(counted.group_by(profiles.c.step))
-    found: dict[str, int] = {row[0]: row[1] for row in rows}
-    order = [*(step.id for step in view.content.method.steps), FINISHED]
-    return [(step, found.pop(step, 0)) for step in order] + sorted(found.items())
-
-
-def _named(
-    steps: list[tuple[str, int]], staff: int, joined: int, visit: Visit
-) -> list[dict[str, Any]]:
-    rows = [("not_joined", staff - joined), *steps] if staff else []
-    most = max((many for _, many in rows), default=0) or 1
-    return [
+def _progress(visit: Visit, tally: Tally) -> dict[str, Any]:
+    """Who is at which step, with the bars."""
+    content = visit.app.content
+    view = View(inside(visit.scope), Ask(), visit.app.clock(), content)
+    staff, many = steps(tally, view)
+    rows = [(step, many.pop(step, 0)) for step in order(content)] + sorted(many.items())
+    most = max(each for _, each in rows) or 1
+    shown = [
         {
-            "name": said.name("step", id, visit.lang, visit.app.content),
-            "many": many,
-            "share": 100 * many / staff,
-            "wide": round(100 * many / most, 1),
+            "name": said.name("step", step, visit.lang, content),
+            "many": each,
+            "share": 100 * each / staff,
+            "wide": round(100 * each / most, 1),
         }
-        for id, many in rows
+        for step, each in rows
+        if staff
     ]
+    joined = staff - dict(rows)[NOT_JOINED]
+    return {"steps": shown, "staff": staff, "joined": joined, "at": tally.at}
 
 
 def _waiting(conn: Connection, scope: Scope, visit: Visit) -> list[dict[str, Any]]:

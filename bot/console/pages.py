@@ -21,6 +21,7 @@ import content
 from bot.channels import webchat
 from bot.channels.webchat import language
 from bot.console.forms import Form, read_form, refuse_other_sites
+from bot.console.tally import Standing
 from bot.dispatch import Unavailable
 from bot.errors import BadRequest
 from bot.headers import guard
@@ -77,8 +78,11 @@ are for."""
 class Visit:
     """One request to a page: who asks, in which language, with which form."""
 
-    def __init__(self, app: "App", page: Page, request: Request, session: Session | None) -> None:
-        self.app = app
+    def __init__(
+        self, console: "Console", page: Page, request: Request, session: Session | None
+    ) -> None:
+        self.app = console.app
+        self.standing = console.standing
         self.page = page
         self.request = request
         self._session = session
@@ -211,14 +215,15 @@ class Console:
     """Makes routes of pages: finds out who visits, and lets nobody through who may not."""
 
     def __init__(self, app: "App") -> None:
-        self._app = app
+        self.app = app
+        self.standing = Standing(app)
 
     def route(self, page: Page) -> Route:
         return Gate(page, partial(self._answer, page))
 
     async def _answer(self, page: Page, request: Request) -> Response:
         session = await self._session(request)
-        visit = Visit(self._app, page, request, session)
+        visit = Visit(self, page, request, session)
         try:
             return await self._let_in(visit)
         except Denied:
@@ -258,11 +263,11 @@ class Console:
         token = request.cookies.get(SECURE if is_secure(request) else PLAIN, "")
         if not token:
             return None
-        now = self._app.clock()
-        found = await self._app.read(lambda conn: sessions.find(conn, token, now))
+        now = self.app.clock()
+        found = await self.app.read(lambda conn: sessions.find(conn, token, now))
         if found is not None and found.stale:
             id = found.id
-            await self._app.dispatcher.run(lambda conn, at: sessions.seen(conn, id, at))
+            await self.app.dispatcher.run(lambda conn, at: sessions.seen(conn, id, at))
         return found
 
     async def _note_denied(self, visit: Visit) -> None:
@@ -271,7 +276,7 @@ class Console:
         def note(conn: Connection, now: Any) -> None:
             audit.note(conn, who, "denied", f"console:{where}", now, "refused")
 
-        await self._app.dispatcher.run(note)
+        await self.app.dispatcher.run(note)
 
 
 class Gate(Route):

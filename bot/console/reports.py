@@ -25,6 +25,7 @@ from flows.reports import Ask, Cell, Chart, Report, Row
 from storage import reports
 from storage.models import units
 from storage.reports import REPORTS, Entry, Wrong
+from storage.reports.funnel import Tally
 from storage.scope import Denied, Power
 
 SORTED = 100_000
@@ -66,7 +67,8 @@ async def view(visit: Visit) -> Response:
         return await _shown(visit, name, entry, ask, None, fault, 422)
     scope = visit.scope
     try:
-        made = await visit.read(lambda conn: _read(conn, visit, name, ask))
+        tally = await visit.standing.now() if name == "funnel" else None
+        made = await visit.read(lambda conn: _read(conn, visit, name, ask, tally))
     except Wrong as wrong:
         fault = visit.app.content.copy_[visit.lang]["report_wrong_" + wrong.key]
         return await _shown(visit, name, entry, ask, None, fault.format_map(wrong.slots), 422)
@@ -103,8 +105,9 @@ def _days(visit: Visit) -> tuple[int, int]:
     return first_, last_
 
 
-def _read(conn: Connection, visit: Visit, name: str, ask: Ask) -> Shown:
-    made = reports.report(conn, name, visit.scope, ask, visit.app.clock(), visit.app.content)
+def _read(conn: Connection, visit: Visit, name: str, ask: Ask, tally: Tally | None) -> Shown:
+    now, content = visit.app.clock(), visit.app.content
+    made = reports.report(conn, name, visit.scope, ask, now, content, tally)
     start, bars = tables.offset(visit), list[dict[str, Any]]()
     if made.names:  # as they come: there may be very many
         wanted = islice(made.rows, start, None)

@@ -16,7 +16,7 @@ from storage.reports.behind import behind
 from storage.reports.campaigns import campaigns
 from storage.reports.common import View, Wrong, check
 from storage.reports.evidence import evidence, uses
-from storage.reports.funnel import funnel
+from storage.reports.funnel import Tally, funnel
 from storage.reports.items import items
 from storage.reports.quality import quality
 from storage.reports.skills import skills
@@ -47,14 +47,21 @@ REPORTS: dict[str, Entry] = {
 
 
 def report(
-    conn: Connection, name: str, scope: Scope, ask: Ask, now: datetime, content: Content
+    conn: Connection,
+    name: str,
+    scope: Scope,
+    ask: Ask,
+    now: datetime,
+    content: Content,
+    tally: Tally | None = None,
 ) -> Report:
-    """Make a report for a viewer. Raises `Denied` where they may not see it, and `Wrong` where it
-    cannot be asked for like this. Rows are read from `conn` while they are used."""
+    """Make a report for a viewer; with `tally`, from what was counted before. Raises `Denied`
+    where they may not see it, and `Wrong` where it cannot be asked for like this. Rows are read
+    from `conn` while they are used."""
     entry = REPORTS.get(name)
     if entry is None:
         raise Wrong("name", what=name, known=", ".join(REPORTS))
-    view = View(inside(scope), ask, now, content)
+    view = View(inside(scope), ask, now, content, tally)
     check(conn, view, entry.power, entry.takes)
     return entry.make(conn, view)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text, true
@@ -13,6 +13,9 @@ from flows.reports import Ask
 from storage.models import persons, profiles, units
 from storage.profiles import countable, withheld
 from storage.scope import Denied, Power, Scope, below, present
+
+if TYPE_CHECKING:
+    from storage.reports.funnel import Tally
 
 
 class Wrong(Exception):
@@ -31,6 +34,8 @@ class View(Struct, frozen=True):
     ask: Ask
     now: datetime
     content: Content
+    tally: "Tally | None" = None
+    """The whole agency, counted a moment ago; without it, it is counted now."""
 
     @property
     def today(self) -> int:
