@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from bot import lines
 from flows.calendar import local
-from storage import audit, leases, ledger, retention, wishes
+from storage import audit, leases, ledger, promises, retention, wishes
 from storage.audit import Anchor
 from storage.ledger import Entry
 from storage.models import addresses, from_micros, heartbeats, to_micros
@@ -49,6 +49,7 @@ class Keeper:
         if await self._app.read(ledger.newest) != self._noted:  # somebody was erased in a turn
             await self.sync()
         await self.anchor()
+        await self.check()
         await self.purge_at_night()
 
     # --- erasing -------------------------------------------------------------------------
@@ -203,6 +204,26 @@ class Keeper:
         for path in (self._app.var / "spool").glob("*.bad"):
             if path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)
+
+    # --- promises ------------------------------------------------------------------------
+
+    async def check(self) -> None:
+        """Once a day, by one process, hold yesterday against what was promised."""
+        app = self._app
+        yesterday = app.today().toordinal() - 1
+        if (await app.read(promises.latest) or 0) >= yesterday:
+            return
+        holder = app.scheduler.name
+        mine = await app.dispatcher.run(
+            lambda conn, now: leases.acquire(conn, "check", holder, now, LEASE)
+        )
+        if not mine:
+            return
+        now, content = app.clock(), app.content
+        found = await app.read(lambda conn: promises.look(conn, yesterday, now, content))
+        await app.dispatcher.run(lambda conn, now: promises.keep(conn, yesterday, found))
+        if found:
+            log.error("promises were broken", day=yesterday, **found)
 
     # --- anchors of the audit log --------------------------------------------------------
 

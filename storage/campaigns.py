@@ -76,6 +76,13 @@ def officer(conn: Connection, hr_id: str, now: datetime) -> int:
     return found
 
 
+def upcoming(conn: Connection, now: datetime, most: int = 3) -> Sequence[Any]:
+    """The next campaigns that will go: name and when."""
+    approved = campaigns.c.status == "approved", campaigns.c.next_due >= now
+    query = select(campaigns.c.name, campaigns.c.next_due).where(*approved)
+    return conn.execute(query.order_by(campaigns.c.next_due).limit(most)).all()
+
+
 def require(row: Any, *statuses: str) -> None:
     """Refuse what does not suit where a campaign is in its life."""
     if row.status not in statuses:

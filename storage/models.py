@@ -541,6 +541,15 @@ heartbeats = Table(
     Column("at", Moment, nullable=False),
 )
 
+checks = Table(
+    "checks",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(16), primary_key=True),
+    Column("many", Integer, nullable=False),
+)
+"""What `storage/promises.py` saw of each day."""
+
 # --- figures for managers ------------------------------------------------------------
 
 publications = Table(

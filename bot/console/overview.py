@@ -8,10 +8,13 @@ from starlette.responses import Response
 
 from bot.console.pages import Page, Visit
 from flows import reports as said
-from flows.calendar import ends, local
+from flows.calendar import day_off, ends, local
 from flows.reports import NOT_JOINED
+from flows.text import long_date
+from storage import campaigns, promises, quota
 from storage.models import evidence, parked, profiles, wishes
 from storage.profiles import countable
+from storage.quota import Quota
 from storage.reports import Ask, inside
 from storage.reports.common import View
 from storage.reports.funnel import Tally, order, steps
@@ -19,6 +22,8 @@ from storage.scope import Scope
 
 SOON = timedelta(days=60)
 """The calendar's end is spoken of so long before."""
+AHEAD = timedelta(days=45)
+"""Days off are shown so far ahead."""
 
 
 async def overview(visit: Visit) -> Response:
@@ -27,6 +32,9 @@ async def overview(visit: Visit) -> Response:
     if may := inside(scope).may("figures"):
         more = _progress(visit, await visit.standing.now())
     waiting = await visit.read(lambda conn: _waiting(conn, scope, visit))
+    if scope.may("send") or scope.may("system"):
+        more |= await visit.read(lambda conn: _service(conn, visit))
+        more["broken"] = [name for name, good in (await visit.app.health()).items() if not good]
     when = said.moment(more.pop("at", visit.app.clock()), visit.lang)
     return visit.show("overview", waiting=waiting, when=when, figures=may, **more)
 
@@ -50,6 +58,32 @@ def _progress(visit: Visit, tally: Tally) -> dict[str, Any]:
     ]
     joined = staff - dict(rows)[NOT_JOINED]
     return {"steps": shown, "staff": staff, "joined": joined, "at": tally.at}
+
+
+def _service(conn: Connection, visit: Visit) -> dict[str, Any]:
+    """How the service itself is: LINE's month, the next days off and campaigns, promises kept."""
+    now, lang, content = visit.app.clock(), visit.lang, visit.app.content
+    clean, kinds = promises.kept_for(conn)
+    today = local(now).date()
+    days = (today + timedelta(days=n) for n in range(AHEAD.days))
+    off = [(day, found) for day in days if (found := day_off(day, content))]
+    return {
+        "quota": _quota(quota.read(conn, now)),
+        "clean": clean,
+        "violated": [(visit.words["violated_" + kind], many) for kind, many in kinds.items()],
+        "days_off": [(long_date(day, lang), found.name) for day, found in off],
+        "coming": [
+            (row.name, said.moment(row.next_due, lang)) for row in campaigns.upcoming(conn, now)
+        ],
+    }
+
+
+def _quota(month: Quota) -> dict[str, Any]:
+    if month.most is None:
+        return {"used": month.used, "most": None}
+    left = max(0, month.most - month.used)
+    wide = round(100 * min(month.used / month.most, 1), 1) if month.most else 100
+    return {"used": month.used, "most": month.most, "left": left, "wide": wide}
 
 
 def _waiting(conn: Connection, scope: Scope, visit: Visit) -> list[dict[str, Any]]:
