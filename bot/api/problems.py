@@ -146,6 +146,6 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}},
     }
-    for status in (401, 403, 404, 413, 422, 429, 500, 503)
+    for status in (400, 401, 403, 404, 413, 422, 429, 500, 503)
 }
 """What every route may answer beside its success."""
