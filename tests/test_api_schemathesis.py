@@ -4,7 +4,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from msgspec import Struct
@@ -45,7 +44,9 @@ def judged(api: Api, who: str, examples: int) -> "subprocess.CompletedProcess[st
     options = ["--checks", CHECKS, "--max-examples", str(examples), "--seed", "1"]
     options += ["--phases", "examples,coverage,fuzzing", "--generation-database", "none"]
     made = program + options + proof
-    return subprocess.run(made, capture_output=True, text=True, timeout=1800, cwd=tempfile.gettempdir())
+    return subprocess.run(
+        made, capture_output=True, text=True, timeout=1800, cwd=tempfile.gettempdir()
+    )
 
 
 @pytest.mark.parametrize("who", FEW)
