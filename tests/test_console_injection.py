@@ -1,0 +1,118 @@
+"""A thousand scripts typed into every field of the console, in a real browser: none of them runs,
+and none even comes so far that the content policy has to stop it."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browsing import CHROMIUM, Console
+from tests.crawling import LEAVES, Crawl, Form
+from tests.payloads import bundles
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium"),
+]
+LENGTH = 1500
+"""Characters that are typed into a field at a time."""
+WATCH = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) =>
+  window.violations.push(event.violatedDirective + " " + event.blockedURI));
+"""
+FILL = """
+([at, bundle]) => {
+  const form = document.forms[at];
+  const typed = 'input:not([type]), input[type=text], input[type=search], input[type=url], ' +
+    'input[type=email], input[type=tel], input[type=password], textarea';
+  form.noValidate = true;
+  form.querySelectorAll(typed).forEach((field) => {
+    for (const name of ["maxlength", "pattern", "required", "readonly"]) field.removeAttribute(name);
+    field.value = bundle;
+  });
+  form.querySelectorAll("[required]").forEach((field) => { field.checked = true; });
+  const button = form.querySelector("button:not([type=button]), input[type=submit]");
+  if (button) button.click(); else form.submit();
+}
+"""
+
+
+def opened(console: Console, officer: dict[str, Any]) -> Page:
+    context = console.browser.new_context(accept_downloads=True)
+    context.add_cookies(officer["cookies"])
+    context.add_init_script(WATCH)
+    page = context.new_page()
+    page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
+    return page
+
+
+def crawled(console: Console, page: Page) -> Crawl:
+    def get(path: str) -> Any:
+        answer = page.request.get(urlsplit(console.base)._replace(path="").geturl() + path)
+        return Answer(answer)
+
+    return Crawl(get)
+
+
+class Answer:
+    """An answer as the crawler reads it."""
+
+    def __init__(self, answer: Any) -> None:
+        self.status_code, self.headers, self._answer = answer.status, answer.headers, answer
+
+    @property
+    def text(self) -> str:
+        return str(self._answer.text())
+
+
+def check(page: Page, where: str) -> None:
+    assert page.evaluate("window.poisoned") is None, where
+    assert page.evaluate("window.violations") == [], where
+
+
+def typed(console: Console, page: Page, form: Form, bundle: str) -> None:
+    """Type a bundle into every text field of a form, and send it."""
+    page.goto(console.base.removesuffix("/console") + form.found_on)
+    found: int = page.evaluate(
+        "(action) => [...document.forms].findIndex((form) => form.getAttribute('action') === action"
+        " || (form.action === location.origin + action))",
+        urlsplit(form.action).path,
+    )
+    if found < 0:  # what was sent before has changed the page
+        return
+    page.evaluate(FILL, [found, bundle])
+    page.wait_for_load_state("load")
+    check(page, f"{form.action} of {form.found_on}")
+
+
+def smuggle(console: Console, officer: dict[str, Any], each: int) -> int:
+    """Type so many bundles into each form; how many were sent."""
+    page, sent, all_ = opened(console, officer), 0, bundles(LENGTH)
+    forms = [
+        form
+        for form in crawled(console, page).forms.values()
+        if form.texts() and urlsplit(form.action).path not in LEAVES
+    ]
+    assert forms
+    for number, form in enumerate(forms):
+        for n in range(each):
+            typed(console, page, form, all_[(number + n) % len(all_)])
+            sent += 1
+    for path in crawled(console, page).answers:
+        page.goto(console.base.removesuffix("/console") + path)
+        check(page, path)
+    page.context.close()
+    return sent
+
+
+def test_a_few_scripts_in_every_field_do_not_run(console: Console, officer: dict[str, Any]) -> None:
+    assert smuggle(console, officer, 1) > 0
+
+
+@pytest.mark.soak
+def test_a_thousand_scripts_in_every_field_do_not_run(
+    console: Console, officer: dict[str, Any]
+) -> None:
+    assert smuggle(console, officer, len(bundles(LENGTH))) > 0
