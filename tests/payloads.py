@@ -1,7 +1,8 @@
 """A thousand ways to smuggle a script into a page: what is said times how one breaks out times how
 it is written."""
 
-from itertools import islice, product
+import random
+from itertools import product
 from urllib.parse import quote
 
 JS = "window.poisoned=1"
@@ -37,8 +38,8 @@ VECTORS = (
     "${{{js}}}",
     "{{% if 1 %}}<script>{js}</script>{{% endif %}}",
 )
-BREAKS = ("", '"', "'", '">', "'>", "</textarea>", "</title>", "</script>", "-->", "]]>", "</option>",
-          "</svg>", "\\\"", "`")  # fmt: skip
+BREAKS = ("", '"', "'", '">', "'>", "</textarea>", "</title>", "</script>", "-->", "]]>")
+BREAKS += ("</option>", "</svg>", '\\"', "`")
 
 
 def _plain(text: str) -> str:
@@ -69,12 +70,12 @@ WRITINGS = (_plain, _mixed, _entities, _numbers, _percent, _escapes)
 
 
 def payloads(most: int = 1000) -> list[str]:
-    """Distinct ones, those that are written plainly first; the same each time."""
-    made = dict.fromkeys(
+    """Distinct ones, some of each sort; the same each time."""
+    every = dict.fromkeys(
         write(leave + vector.format(js=JS))
         for write, leave, vector in product(WRITINGS, BREAKS, VECTORS)
     )
-    return list(islice(made, most))
+    return random.Random(1).sample(list(every), most)
 
 
 def bundles(length: int) -> list[str]:

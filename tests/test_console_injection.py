@@ -29,7 +29,7 @@ FILL = """
     'input[type=email], input[type=tel], input[type=password], textarea';
   form.noValidate = true;
   form.querySelectorAll(typed).forEach((field) => {
-    for (const name of ["maxlength", "pattern", "required", "readonly"]) field.removeAttribute(name);
+    ["maxlength", "pattern", "required", "readonly"].forEach((name) => field.removeAttribute(name));
     field.value = bundle;
   });
   form.querySelectorAll("[required]").forEach((field) => { field.checked = true; });
