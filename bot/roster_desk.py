@@ -152,7 +152,7 @@ class RosterDesk:
             there = {each.header for each in seen.columns}
             made.mapping = {key: value for key, value in after.mapping.items() if key in there}
             made.effective, made.partial = after.effective, after.partial
-            await asyncio.to_thread(self.uploads.drop, after)
+            await asyncio.to_thread(self.uploads.drop, after.id)
         await asyncio.to_thread(self.uploads.save, made)
         return made
 
@@ -165,7 +165,7 @@ class RosterDesk:
         asked = await self.begin(str(self.uploads.path(upload.id)), **_plain(wanted))
         if "job" not in asked:
             return list(asked["problems"])
-        if upload.back:
+        if upload.back:  # nothing is left of an earlier try
             self.uploads.back(upload).unlink(missing_ok=True)
         upload.state, upload.back, upload.result = "running", "", None
         self._note(upload, job := self._jobs[asked["job"]])
@@ -181,11 +181,13 @@ class RosterDesk:
             except TimeoutError:
                 await asyncio.to_thread(self._note, upload, job)
         upload.result = job.result
-        upload.back = job.back.name if job.back else ""
+        if job.back is not None:
+            job.back = job.back.replace(self.uploads.path(upload.id, "back"))
+            upload.back = job.back.name
         upload.state = "done" if job.result["applied"] else "tried"
         await asyncio.to_thread(self._note, upload, job)
         if upload.state == "done":
-            await asyncio.to_thread(self.uploads.forget, upload)
+            await asyncio.to_thread(self.uploads.forget, upload.id)
 
     def _note(self, upload: Upload, job: Job) -> None:
         upload.stage, upload.done, upload.of = job.stage, job.done, job.of

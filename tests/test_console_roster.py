@@ -94,7 +94,7 @@ def test_a_file_is_tried_and_then_taken_over(office: Office) -> None:
     assert "N1" in ids(office)
     (row,) = office.edge.rows(select(imports))
     assert row.by_id == office.agency.persons["hr"]
-    assert not list(office.edge.app.var.glob("roster/*.upload")), "the file is gone"
+    assert not list(office.edge.app.var.glob("roster/*.file")), "the file is gone"
     assert "Name-hr" in office.get("/console/import").text, "who did it is listed"
 
 
@@ -279,7 +279,7 @@ def test_what_is_no_roster_is_refused_beside_the_field(
     assert answer.status_code == 422
     assert said(office, why) in answer.text
     assert 'id="file-fault"' in answer.text
-    assert not list(office.edge.app.var.glob("roster/*.upload"))
+    assert not list(office.edge.app.var.glob("roster/*.file"))
 
 
 def test_no_file_and_too_large_a_file(office: Office) -> None:
@@ -373,7 +373,7 @@ def test_the_template_is_one_that_can_be_imported(office: Office) -> None:
 
 def test_what_is_taken_home_is_noted(office: Office) -> None:
     office.enter("hr")
-    path = brought(office, sheet((*NEW[:3], "ไม่มี", "")))
+    path = brought(office, sheet((*NEW[:3], "ZZ", "")))
     attempt(office, path)
     office.send(path + "/reasons")
     assert "roster_reasons" in {row.action for row in office.edge.rows(select(audit.c.action))}

@@ -41,7 +41,7 @@ async def _begun(visit: Visit, fault: str = "") -> Response:
     """Where an import begins: one's own files that wait, a form for another, and the last ones."""
     whole, mine, rows = visit.scope.whole("roster"), list[Upload](), list[dict[str, Any]]()
     if whole:
-        mine = visit.app.roster.uploads.of(visit.session.person_id)
+        mine = visit.app.roster.uploads.waiting(visit.session.person_id)
         rows = await visit.read(lambda conn: _last(conn, visit))
     waiting = [
         {"id": each.id, "name": each.name, "at": said.moment(each.at, visit.lang),
@@ -318,7 +318,7 @@ async def drop(visit: Visit) -> Response:
     upload = _own(visit)
     if upload.state == "running" and not upload.broken_off:
         return visit.go(f"import/{upload.id}", _sentence(visit, "busy", {}))
-    visit.app.roster.uploads.drop(upload)
+    visit.app.roster.uploads.drop(upload.id)
     return visit.go("import", visit.words["import_dropped"].format(name=upload.name))
 
 
