@@ -22,6 +22,7 @@ from bot.badges import Badges
 from bot.channels import line, telegram, webchat
 from bot.channels.terminal import Local
 from bot.chats import WebChats
+from bot.code_desk import CodeDesk
 from bot.config import Settings, var_folder
 from bot.control import Control
 from bot.dispatch import Dispatcher
@@ -113,6 +114,7 @@ class App:
         self.edge = web.Edge(self)
         self.scheduler = Scheduler(self)
         self.keeper, self.roster = Keeper(self), RosterDesk(self)
+        self.codes = CodeDesk(self)
         self.control = Control(self, self.var / "kaona.sock")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._drawers: concurrent.futures.Executor | None = None

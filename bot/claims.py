@@ -1,27 +1,24 @@
 """`kaona roster codes` and its kin: one-time codes on sheets, and which chats are whose."""
 
 import asyncio
-import csv
-import io
 import os
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from bot import handouts
 from bot.config import Settings, load_settings
+from bot.handouts import DOORS, MOST, Unwilling, door_of
 from content.load import load
 from content.schema import LANGS, Lang
 from flows.calendar import local
-from flows.text import long_date
-from storage.database import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="The agency's people, and which chats are theirs.")
 out = Console(highlight=False, soft_wrap=True)
@@ -29,15 +26,6 @@ out = Console(highlight=False, soft_wrap=True)
 By = Annotated[str, typer.Option(help="Your id at HR; without it, the machine's operator.")]
 Ask = Callable[[str, dict[str, Any]], Awaitable[Any]]
 FORMATS = ("pdf", "csv", "png-folder")
-DOORS = ("line", "telegram", "web", "none")
-MOST = 2_000
-"""People on the sheets of one PDF."""
-ACTIVE = ("=", "+", "-", "@", "\t", "\r")
-"""How a cell begins that a spreadsheet would run."""
-
-
-class Unwilling(ConfigError):
-    """What was asked cannot be done."""
 
 
 # --- codes ---------------------------------------------------------------------------------
@@ -73,7 +61,7 @@ async def _hand_out(
     by: str,
 ) -> None:
     """Everything that may fail comes before the first code: older ones are void from then on."""
-    opens = await _door(settings, door)
+    opens = await door_of(settings, door)
     new = not path.exists()
     _writable(path, form)
     try:
@@ -118,35 +106,6 @@ async def _issued(ask: Ask, whom: dict[str, Any], by: str, many: int) -> list[di
     return made
 
 
-# --- where a QR leads ----------------------------------------------------------------------
-
-
-async def _door(settings: Settings, door: str) -> Callable[[str], str]:
-    """How a code becomes a link that opens the chat: LINE's before Telegram's before the page's;
-    where no channel is on, the QR holds the code itself."""
-    if door == "line" or (not door and settings.line_token):
-        name = quote(await _ask_name(settings, "line"), safe="")
-        return lambda code: f"https://line.me/R/oaMessage/{name}/?{code}"
-    if door == "telegram" or (not door and settings.telegram_token):
-        name = await _ask_name(settings, "telegram")
-        return lambda code: f"https://t.me/{name}?start={code}"
-    if door == "web" or (not door and settings.public_url):
-        if not settings.public_url:
-            raise Unwilling("KAONA_PUBLIC_URL: set it, so that a QR can lead to the web chat")
-        # behind the #, which no server and no log on the way ever sees
-        return lambda code: f"{settings.public_url}/chat#code={code}"
-    return lambda code: code
-
-
-async def _ask_name(settings: Settings, channel: str) -> str:
-    """What our bot is called on a platform: only the platform knows."""
-    from bot.setup import name_of
-
-    if not (settings.line_token if channel == "line" else settings.telegram_token):
-        raise Unwilling(f"{channel} is not switched on: see .env.example")
-    return await name_of(settings, channel)
-
-
 # --- writing -------------------------------------------------------------------------------
 
 
@@ -166,7 +125,7 @@ def _write(path: Path, form: str, lang: Lang, rows: Sequence[dict[str, Any]]) ->
     from bot.render import sheets
 
     if form == "csv":
-        path.write_text(_table(rows), encoding="utf-8-sig", newline="")
+        path.write_text(handouts.table(rows), encoding="utf-8-sig", newline="")
         return
     if form == "png-folder":
         for row in rows:
@@ -174,31 +133,9 @@ def _write(path: Path, form: str, lang: Lang, rows: Sequence[dict[str, Any]]) ->
             picture = path / row["file"]
             picture.touch(mode=0o600)
             picture.write_bytes(sheets.png(row["link"]))
-        (path / "codes.csv").write_text(_table(rows), encoding="utf-8-sig", newline="")
+        (path / "codes.csv").write_text(handouts.table(rows), encoding="utf-8-sig", newline="")
         return
-    cards = [
-        sheets.Card(row["name"], row["unit"], row["path"], row["code"], row["link"]) for row in rows
-    ]
-    until = datetime.fromisoformat(rows[0]["until"])
-    path.write_bytes(sheets.pdf(cards, until, load().copy_[lang], lang))
-
-
-def _table(rows: Sequence[dict[str, Any]]) -> str:
-    """For letters by official e-mail: one row a person."""
-    written = io.StringIO()
-    columns = ("hr_id", "name", "unit", "code", "link", "until", "file")
-    table = csv.writer(written)
-    table.writerow([name for name in columns if name in rows[0]])
-    for row in rows:
-        until = local(datetime.fromisoformat(row["until"]))
-        told = {**row, "until": f"{long_date(until.date(), 'th')} {until:%H:%M}"}
-        table.writerow([_cell(told[name]) for name in columns if name in row])
-    return written.getvalue()
-
-
-def _cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return "'" + text if text.startswith(ACTIVE) else text
+    path.write_bytes(handouts.sheets(rows, load().copy_[lang], lang))
 
 
 # --- links ---------------------------------------------------------------------------------

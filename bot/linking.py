@@ -1,6 +1,6 @@
 """What HR asks of codes and links, carried out by whoever holds the database; answers are plain
-JSON. What cannot be done is an answer, too: `{"refused": sentence}`. Only the answer to `issue`
-holds codes: they go to the sheet, never into a log."""
+JSON. What cannot be done is an answer, too: `{"refused": sentence}`, in the language asked for.
+Only the answer to `issue` holds codes: they go to the sheet, never into a log."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import to_builtins
 from sqlalchemy import Connection, select
 
+from content.schema import Lang
 from storage import codes, links
 from storage.codes import Place, Whom
 from storage.links import Refused
@@ -25,11 +26,11 @@ TRIES = 20
 """How often something is tried while its learner talks."""
 
 
-async def ask(app: "App", do: str, args: dict[str, Any]) -> Any:
+async def ask(app: "App", do: str, args: dict[str, Any], lang: Lang = "en") -> Any:
     try:
         return await _COMMANDS[do](app, **args)
     except Refused as error:
-        return {"refused": str(error)}
+        return {"refused": error.say(lang, app.content)}
 
 
 def viewer(conn: Connection, by: str, now: datetime) -> Scope:
@@ -39,7 +40,7 @@ def viewer(conn: Connection, by: str, now: datetime) -> Scope:
     person = conn.execute(select(persons.c.id).where(persons.c.hr_id == by)).scalar()
     scope = scope_of(conn, person, now)
     if not scope.may("roster"):
-        raise Refused(f"{by!r} has no role for this: it takes hr")
+        raise Refused("no_right", who=by)
     return scope
 
 
@@ -94,7 +95,7 @@ async def _patiently(
         if await app.carry_out(do):
             return {}
         await asyncio.sleep(0.1)
-    raise Refused("somebody is talking in that chat just now: try again")
+    raise Refused("talking")
 
 
 _COMMANDS: dict[str, Callable[..., Any]] = {

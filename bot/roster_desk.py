@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +15,8 @@ import structlog
 from msgspec import Struct, field
 
 from bot import sheets
-from bot.roster_files import write_refused
+from bot.roster_files import write_refused, write_template
+from bot.roster_uploads import Upload, Uploads
 from content.schema import RosterRules
 from flows import chains
 from flows.calendar import local
@@ -28,14 +28,17 @@ from flows.roster import (
     Layout,
     Reader,
     Refusal,
+    Sight,
     Watch,
     find_layout,
     header,
     say_fault,
     say_refusal,
+    sight,
 )
 from storage import roster_apply, roster_grants, roster_plan
 from storage.roster_plan import Options, Plan
+from storage.scope import Scope
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -45,8 +48,10 @@ SHOWN = 50
 """Refused rows that an answer names; the file that comes back has all of them."""
 TRIES = 3
 """How often a plan is made anew because the roster has changed meanwhile."""
-KEPT = 24 * 3600
-"""Seconds that a file which was handed in or is to be handed back is kept."""
+LONGEST_NAME = 120
+"""Letters of a file's name that are kept."""
+BEAT = 0.5
+"""Seconds between two notes of how far an import is."""
 
 
 class Wanted(Struct, frozen=True):
@@ -59,6 +64,8 @@ class Wanted(Struct, frozen=True):
     confirm_leavers: bool = False
     by: str = ""
     """Who asks, by HR's id; else the operator."""
+    plan: str = ""
+    """The fingerprint of the plan that was seen; if it is another one now, nothing is done."""
 
 
 class Job(Struct):
@@ -90,6 +97,7 @@ class RosterDesk:
     def __init__(self, app: "App") -> None:
         self._app = app
         self._folder = app.var / "roster"
+        self.uploads = Uploads(self._folder)
         self._jobs: dict[str, Job] = {}
 
     @property
@@ -112,9 +120,7 @@ class RosterDesk:
     async def take(self, data: bytes, wanted: Wanted) -> dict[str, Any]:
         """Take over a file that was uploaded; the answer as `_refused` and `_done` give it, and
         the bytes of the file with the reasons under `file`, if there is one."""
-        self._tidy()
-        path = self._folder / f"{uuid4()}.upload"
-        await asyncio.to_thread(_store, path, data)
+        path = self.uploads.path(await asyncio.to_thread(self.uploads.add, data))
         try:
             asked = await self.begin(str(path), **_plain(wanted))
             if "job" not in asked:
@@ -127,13 +133,84 @@ class RosterDesk:
         finally:
             path.unlink(missing_ok=True)
 
+    async def receive(
+        self, data: bytes, name: str, scope: Scope, by: str, after: Upload | None = None
+    ) -> Upload:
+        """Keep a file that was uploaded, and look at its headers. `after` is the one that it
+        mends: what was said of that holds of this. Raises `Refusal` and `Unreadable`."""
+        now = self._app.clock()
+        await self._app.read(lambda conn: roster_grants.keeper(conn, by, now))
+        assert scope.viewer is not None
+        id = await asyncio.to_thread(self.uploads.add, data)
+        try:
+            seen = await asyncio.to_thread(self._sight, self.uploads.path(id))
+        except BaseException:
+            self.uploads.path(id).unlink(missing_ok=True)
+            raise
+        made = Upload(id, scope.viewer, name[:LONGEST_NAME], now, seen)
+        if after is not None:
+            there = {each.header for each in seen.columns}
+            made.mapping = {key: value for key, value in after.mapping.items() if key in there}
+            made.effective, made.partial = after.effective, after.partial
+            await asyncio.to_thread(self.uploads.drop, after.id)
+        await asyncio.to_thread(self.uploads.save, made)
+        return made
+
+    def _sight(self, path: Path) -> Sight:
+        return sight(list(islice(sheets.read(path, sheets.Reading()), HEADERS_WITHIN)), self._rules)
+
+    async def work_on(self, upload: Upload, wanted: Wanted) -> list[dict[str, str]]:
+        """Begin to try an upload or to take it over; what stands in the way, if anything does.
+        What comes of it is noted with the upload."""
+        asked = await self.begin(str(self.uploads.path(upload.id)), **_plain(wanted))
+        if "job" not in asked:
+            return list(asked["problems"])
+        if upload.back:  # nothing is left of an earlier try
+            self.uploads.back(upload).unlink(missing_ok=True)
+        upload.state, upload.back, upload.result = "running", "", None
+        self._note(upload, job := self._jobs[asked["job"]])
+        self._app.spawn(self._look_on(upload, job))
+        return []
+
+    async def _look_on(self, upload: Upload, job: Job) -> None:
+        """Note how far it is until it is over; other processes read it there."""
+        while job.result is None:
+            try:
+                async with asyncio.timeout(BEAT):
+                    await job.ended.wait()
+            except TimeoutError:
+                await asyncio.to_thread(self._note, upload, job)
+        upload.result = job.result
+        if job.back is not None:
+            job.back = job.back.replace(self.uploads.path(upload.id, "back"))
+            upload.back = job.back.name
+        upload.state = "done" if job.result["applied"] else "tried"
+        await asyncio.to_thread(self._note, upload, job)
+        if upload.state == "done":
+            await asyncio.to_thread(self.uploads.forget, upload.id)
+
+    def _note(self, upload: Upload, job: Job) -> None:
+        upload.stage, upload.done, upload.of = job.stage, job.done, job.of
+        upload.beat = time.time()
+        self.uploads.save(upload)
+
+    async def template(self) -> bytes:
+        """The XLSX to start from."""
+        self.uploads.tidy()
+        path = self._folder / f"{uuid4()}.part"
+        try:
+            await asyncio.to_thread(write_template, self._rules, path)
+            return await asyncio.to_thread(path.read_bytes)
+        finally:
+            path.unlink(missing_ok=True)
+
     # --- for the command line --------------------------------------------------------------
 
     async def begin(self, path: str, **options: Any) -> dict[str, Any]:
         """Begin to take over a file of this machine; how to ask for what comes of it."""
         if any(job.result is None for job in self._jobs.values()):
             return _refused([("busy", {})], self._rules)
-        self._tidy()
+        self.uploads.tidy()
         id, job = str(uuid4()), Job()
         self._jobs = {id: job}
         self._app.spawn(self._run(job, Path(path), Wanted(**options)))
@@ -158,13 +235,6 @@ class RosterDesk:
             return False
         await asyncio.to_thread(shutil.copyfile, back, out)
         return True
-
-    def _tidy(self) -> None:
-        """Files of earlier imports are of no use after a day."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for old in self._folder.iterdir():
-            if time.time() - old.stat().st_mtime > KEPT:
-                old.unlink(missing_ok=True)
 
     # --- the work --------------------------------------------------------------------------
 
@@ -191,6 +261,8 @@ class RosterDesk:
             plan = await asyncio.to_thread(self._plan, job, found, options, now)
             if found.faults:
                 return await asyncio.to_thread(self._give_back, job, path, found)
+            if wanted.plan and plan.fingerprint != wanted.plan:
+                return _done(plan, [("changed", {})], self._rules, applied=False)
             problems = _leavers(plan, wanted)
             if problems or wanted.dry_run:
                 return _done(plan, problems, self._rules, applied=False)
@@ -316,11 +388,6 @@ def _plain(wanted: Wanted) -> dict[str, Any]:
     return {name: getattr(wanted, name) for name in Wanted.__struct_fields__}
 
 
-def _store(path: Path, data: bytes) -> None:
-    with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-
-
 def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -352,5 +419,6 @@ def _refused(problems: list[tuple[str, Any]], rules: RosterRules) -> dict[str, A
 def _done(
     plan: Plan, problems: list[tuple[str, Any]], rules: RosterRules, *, applied: bool
 ) -> dict[str, Any]:
-    """`counts` is what is changed, or would be."""
-    return _refused(problems, rules) | {"applied": applied, "counts": plan.counts}
+    """`counts` is what is changed, or would be; `plan` is how to agree to exactly that."""
+    told = {"applied": applied, "counts": plan.counts, "plan": plan.fingerprint}
+    return _refused(problems, rules) | told

@@ -16,6 +16,8 @@ DEEPEST = 6
 """Levels of units."""
 LONGEST = 500
 LONGEST_ID = 64
+SAMPLE = 60
+"""Letters of a cell that are shown as an example."""
 HEADERS_WITHIN = 20
 """Rows in which the headers are looked for: there may be a title above them."""
 MOSTLY = 0.5
@@ -117,12 +119,12 @@ def find_layout(
     rows: Sequence[tuple[int, list[str]]], mapping: Mapping[str, str], rules: RosterRules
 ) -> Layout:
     """The row of headers among the first rows; raises `Refusal`. `mapping` gives columns by their
-    headers, before what the headers themselves say."""
+    headers, before what the headers themselves say; an empty one leaves a column alone."""
     given = {key(name): column for name, column in mapping.items()}
     known = {**_known(rules), **given}
     ids = [column.id for column in rules.columns]
     for column in mapping.values():
-        if column not in ids:
+        if column and column not in ids:
             raise Refusal("map_column", column=column, known=", ".join(ids))
     for number, cells in rows:
         found = [known.get(key(cell), "") for cell in cells]
@@ -132,6 +134,49 @@ def find_layout(
         _refuse_citizen_headers(cells, rules)
     shown = ", ".join(column.headers[0] for column in rules.columns if column.needed)
     raise Refusal("no_header", known=shown)
+
+
+class Seen(Struct, frozen=True):
+    """A column of a file before it is read: its header as written, which column of ours that
+    says (empty: none), and the first cell below that holds something."""
+
+    header: str
+    column: str
+    sample: str
+
+
+class Sight(Struct, frozen=True):
+    """What can be told of a file at first sight: the row of its headers, and its columns."""
+
+    row: int
+    columns: tuple[Seen, ...]
+
+
+def sight(rows: Sequence[tuple[int, list[str]]], rules: RosterRules) -> Sight:
+    """The columns, for somebody who says what the unknown ones are. The headers are the row of
+    which most is known; where nothing is, the first that has several cells."""
+    known = _known(rules)
+
+    def rank(row: tuple[int, list[str]]) -> tuple[int, bool]:
+        cells = row[1]
+        return sum(key(cell) in known for cell in cells), sum(map(bool, cells)) > 1
+
+    if not rows:
+        raise Refusal("empty")
+    number, cells = max(rows, key=rank)  # of several alike the first
+    below = [row for at, row in rows if at > number]
+    return Sight(
+        number,
+        tuple(
+            Seen(tidy(cell), known.get(key(cell), ""), _sample(below, at, rules))
+            for at, cell in enumerate(cells)
+        ),
+    )
+
+
+def _sample(rows: Sequence[Sequence[str]], at: int, rules: RosterRules) -> str:
+    found = next((tidy(row[at]) for row in rows if at < len(row) and tidy(row[at])), "")
+    return rules.hidden if is_citizen_id(found) else found[:SAMPLE]
 
 
 def _layout(

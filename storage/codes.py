@@ -55,8 +55,7 @@ def meant(conn: Connection, whom: Whom) -> Whom:
     named = or_(units.c.path == whom.unit, units.c.name == whom.unit)
     found = list(conn.execute(select(units.c.path).where(named).limit(3)).scalars())
     if whom.unit not in found and len(found) != 1:
-        many = f"several units are called {whom.unit!r}: write the path, with ' / ' between"
-        raise Refused(many if found else f"no unit is called {whom.unit!r}")
+        raise Refused("units" if found else "no_unit", unit=whom.unit)
     return replace(whom, unit=whom.unit if whom.unit in found else found[0])
 
 

@@ -8,7 +8,7 @@ from msgspec.json import decode
 from msgspec.structs import replace
 from sqlalchemy import Connection, select, update
 
-from content.schema import Content
+from content.schema import Content, Lang
 from storage import audit, merges, notices, profiles
 from storage.gathered import decode_state, encode
 from storage.looks import note_link
@@ -23,13 +23,28 @@ UNDOABLE = ("merged", "relinked")
 
 
 class Refused(Exception):
-    """What was asked cannot be done; the text says what to do instead."""
+    """What was asked cannot be done; the sentence `link_wrong_<key>` says what to do instead."""
+
+    def __init__(self, key: str, **slots: object) -> None:
+        super().__init__(key)
+        self.key = key
+        self.slots = slots
+
+    def say(self, lang: Lang, content: Content) -> str:
+        return content.copy_[lang]["link_wrong_" + self.key].format_map(self.slots)
 
 
 def listing(conn: Connection, scope: Scope, hr_id: str, now: datetime) -> Sequence[Any]:
     """What was linked and parted, the newest first, of everybody in scope or of one person."""
     rows = (
-        select(links.c.id, links.c.at, links.c.what, links.c.channel, persons.c.hr_id)
+        select(
+            links.c.id,
+            links.c.at,
+            links.c.what,
+            links.c.channel,
+            links.c.person_id,
+            persons.c.hr_id,
+        )
         .join(persons, persons.c.id == links.c.person_id)
         .where(scope.covers("roster", persons.c.unit_id))
         .order_by(links.c.id.desc())
@@ -50,7 +65,7 @@ def unlink(
     who = _person(conn, scope, hr_id)
     learner_id = conn.execute(select(learners.c.id).where(learners.c.person_id == who.id)).scalar()
     if learner_id is None:
-        raise Refused(f"{hr_id} is linked to no chat: there is nothing to end")
+        raise Refused("no_link", who=hr_id)
     held = merges.hold(conn, [learner_id])
     if not held:
         return Done(waits=True)
@@ -74,11 +89,11 @@ def unmerge(
     """Undo what a link in the journal did, once."""
     link = conn.execute(select(links).where(links.c.id == link_id)).first()
     if link is None or link.what not in UNDOABLE:
-        raise Refused(f"no merge has the number {link_id}: see kaona roster links")
+        raise Refused("no_merge", n=link_id)
     hr_id = select(persons.c.hr_id).where(persons.c.id == link.person_id)
     _person(conn, scope, conn.execute(hr_id).scalar_one())
     if link.data == "{}" or _undone(conn, link) or not _stands(conn, link):
-        raise Refused(f"{link_id} cannot be undone any more: it was undone, or the link has ended")
+        raise Refused("over", n=link_id)
     return merges.unmerge(conn, link, scope.viewer, now, content, pack)
 
 
@@ -103,5 +118,5 @@ def _person(conn: Connection, scope: Scope, hr_id: str) -> Any:
         .where(persons.c.hr_id == hr_id)
     ).first()
     if found is None or not scope.may("roster", found.path):
-        raise Refused(f"nobody that you may change has the id {hr_id!r} at HR")
+        raise Refused("nobody", who=hr_id)
     return found

@@ -92,6 +92,7 @@ persons = Table(
     Column("started_on", Integer, nullable=False, server_default="0"),
     Column("left_on", Integer, nullable=False, server_default="0"),
     Index("ix_persons_standing", "unit_id", "left_on"),
+    Index("ix_persons_name", "name", "left_on", "unit_id"),
     Index("ix_persons_left_on", "left_on", sqlite_where=GONE, postgresql_where=GONE),
 )
 """The roster as it stands today. Days are ordinals; 0 means unknown, or still here."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from msgspec import Struct
@@ -20,6 +21,8 @@ NOT_YET = 1
 CHUNK = 2000
 FIELDS = ("name", "kind", "position_type", "level", "title", "zone", "started_on")
 """Columns that are kept as the file has them."""
+FEW = 500
+"""People up to whom a partial file is compared without reading everybody."""
 SHARE = 0.1
 """More leavers than this need a confirmation."""
 
@@ -96,6 +99,13 @@ class Plan(Struct):
     def many_leave(self) -> bool:
         return len(self.left) + self.retired > SHARE * self.before
 
+    @property
+    def fingerprint(self) -> str:
+        """The same for two plans that do the same, whatever has happened in between."""
+        parts: tuple[Any, ...] = (self.changed, self.later, self.void, self.left, self.heads)
+        whole = (self.options, self.units, self.added, *map(sorted, parts), sorted(self.ended))
+        return sha256(encode(whole, order="sorted")).hexdigest()
+
 
 def version(conn: Connection) -> str:
     """What the roster was when a plan was made: another one, and it must be made anew."""
@@ -134,15 +144,15 @@ def plan(conn: Connection, entries: Sequence[Entry], options: Options, now: date
     today = local(now).toordinal()
     made = Plan(options, version(conn))
     wanted = {entry.hr_id: entry for entry in entries}
-    for row in _everybody(conn):
+    for row in _known(conn, entries, options):
         made.ids[row.hr_id] = row.id
         here = row.left_on == 0 or row.left_on > today
-        made.before += here
         entry = wanted.pop(row.hr_id, None)
         if entry is not None:
             _compare(made, row, entry, today)
         elif not options.partial and here and not 0 < row.left_on <= options.effective_on:
             made.left.append(row.id)
+    made.before = _headcount(conn, today)
     made.added = in_order([entry for entry in entries if entry.hr_id in wanted])
     made.later += [
         (entry.hr_id, entry.effective_on, as_json({"left_on": entry.left_on}))
@@ -163,16 +173,26 @@ def since(entry: Entry, options: Options) -> int:
     return entry.effective_on or options.effective_on
 
 
-def _everybody(conn: Connection) -> Iterator[Any]:
+def _known(conn: Connection, entries: Sequence[Entry], options: Options) -> Iterator[Any]:
+    """Everybody; of a partial file with few people only those whom it names."""
     boss = persons.alias()
-    return iter(
-        conn.execute(
-            select(persons, units.c.path.label("unit"), boss.c.hr_id.label("supervisor"))
-            .join(units, units.c.id == persons.c.unit_id)
-            .join(boss, boss.c.id == persons.c.supervisor_id, isouter=True)
-            .execution_options(yield_per=CHUNK)
-        )
+    found = (
+        select(persons, units.c.path.label("unit"), boss.c.hr_id.label("supervisor"))
+        .join(units, units.c.id == persons.c.unit_id)
+        .join(boss, boss.c.id == persons.c.supervisor_id, isouter=True)
+        .execution_options(yield_per=CHUNK)
     )
+    if options.partial and len(entries) <= FEW:
+        named = {id for entry in entries for id in (entry.hr_id, entry.supervisor) if id}
+        found = found.where(persons.c.hr_id.in_(named))
+    return iter(conn.execute(found))
+
+
+def _headcount(conn: Connection, today: int) -> int:
+    many: int = conn.execute(
+        select(func.count()).select_from(persons).where(present(today))
+    ).scalar_one()
+    return many
 
 
 def _compare(made: Plan, row: Any, entry: Entry, today: int) -> None:

@@ -18,8 +18,9 @@ from PIL import Image
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from bot.claims import Unwilling, _cell, _door, app
+from bot.claims import app
 from bot.config import Settings
+from bot.handouts import Unwilling, cell, door_of
 from bot.render import qr, sheets
 from content.schema import Content
 from storage import roster
@@ -192,7 +193,7 @@ def test_a_qr_opens_the_channel_that_is_on() -> None:
     def link(door: str, line: str = "", telegram: str = "", **more: str) -> str:
         given: Any = environment("sqlite:///x.db", line, telegram, **more)
         settings = Settings(**{"_env_file": None, **given})
-        return asyncio.run(_door(settings, door))("ABCD-EFGH-JKLM-N")
+        return asyncio.run(door_of(settings, door))("ABCD-EFGH-JKLM-N")
 
     with Line().in_thread() as line, Telegram().in_thread() as telegram:
         told = "https://line.me/R/oaMessage/%40kaona/?ABCD-EFGH-JKLM-N"
@@ -208,7 +209,7 @@ def test_a_qr_opens_the_channel_that_is_on() -> None:
 
 
 def test_a_cell_is_never_a_formula() -> None:
-    assert [_cell(text) for text in ("=1+1", "@x", "สมชาย")] == ["'=1+1", "'@x", "สมชาย"]
+    assert [cell(text) for text in ("=1+1", "@x", "สมชาย")] == ["'=1+1", "'@x", "สมชาย"]
 
 
 # --- the whole way -----------------------------------------------------------------------

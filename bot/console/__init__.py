@@ -10,13 +10,16 @@ if TYPE_CHECKING:
 
 def routes(app: "App") -> list[BaseRoute]:
     """Every page, below /console."""
-    from bot.console import accounts, annual, entrance, overview, reports
+    from bot.console import accounts, annual, codes, entrance, overview, people, reports, roster
     from bot.console.pages import Console
 
     console = Console(app)
     declared = [
         *entrance.PAGES,
         *overview.PAGES,
+        *people.PAGES,
+        *codes.PAGES,
+        *roster.PAGES,
         *reports.PAGES,
         *annual.PAGES,
         *accounts.PAGES,

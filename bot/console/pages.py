@@ -60,7 +60,10 @@ class Page(Struct, frozen=True):
 
 MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
     "": (("overview", "", ("figures", "names", "system", "privacy")),),
-    "people": (),
+    "people": (
+        ("people", "people", ("names", "roster")),
+        ("import", "import", ("roster",)),
+    ),
     "learning": (),
     "results": (
         ("reports", "reports", ("figures", "names")),
