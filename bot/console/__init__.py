@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def routes(app: "App") -> list[BaseRoute]:
     """Every page, below /console."""
-    from bot.console import accounts, annual, entrance, overview, reports
+    from bot.console import accounts, annual, campaigns, entrance, overview, reports, segments
     from bot.console.pages import Console
 
     console = Console(app)
@@ -19,6 +19,8 @@ def routes(app: "App") -> list[BaseRoute]:
         *overview.PAGES,
         *reports.PAGES,
         *annual.PAGES,
+        *campaigns.PAGES,
+        *segments.PAGES,
         *accounts.PAGES,
     ]
     return [Mount("/console", routes=[console.route(page) for page in declared])]
