@@ -26,6 +26,7 @@ out = Console(highlight=False, soft_wrap=True)
 
 Id = Annotated[int, typer.Argument(help="The campaign's number: see `kaona campaign list`.")]
 By = Annotated[str, typer.Option(help="Your id at HR; it takes the role hr or approver.")]
+Who = Annotated[str, typer.Option("--by", help="Your id at HR, which is then written down.")]
 What = Annotated[str, typer.Argument(help="A TOML file, or the name of a ready-made campaign.")]
 At = Annotated[str, typer.Option(help='When, such as "2569-12-01 09:30"; instead of the file\'s.')]
 Units = Annotated[list[str] | None, typer.Option("--unit", help="Only this unit and those below.")]
@@ -158,9 +159,10 @@ def _body(reply: dict[str, Any]) -> str:
 def check(
     id: Id,
     names: Annotated[bool, typer.Option(help="List the recipients one by one.")] = False,
+    by: Who = "",
 ) -> None:
     """The dry run: who gets it and who does not, what it costs, when it goes."""
-    run = _ask("check", id=id)
+    run = _ask("check", id=id, by=by)
     _refuse(run["problems"])
     out.print(f"[bold]{run['name']}[/bold]  {run['segment']}")
     _print_people(run)
@@ -265,40 +267,40 @@ async def _approve(ask: Ask, id: int, by: str, hash: str) -> dict[str, Any]:
 
 
 @app.command()
-def pause(id: Id) -> None:
+def pause(id: Id, by: Who = "") -> None:
     """Nothing more leaves until `resume`."""
-    _ask("pause", id=id)
+    _ask("pause", id=id, by=by)
     out.print(f"campaign {id} paused")
 
 
 @app.command()
-def resume(id: Id) -> None:
+def resume(id: Id, by: Who = "") -> None:
     """Go on after `pause`, or after it has stopped itself."""
-    _ask("resume", id=id)
+    _ask("resume", id=id, by=by)
     out.print(f"campaign {id} goes on")
 
 
 @app.command()
-def cancel(id: Id) -> None:
+def cancel(id: Id, by: Who = "") -> None:
     """Nothing more leaves, for good."""
-    _ask("cancel", id=id)
+    _ask("cancel", id=id, by=by)
     out.print(f"campaign {id} cancelled")
 
 
 @app.command()
-def release(id: Id) -> None:
+def release(id: Id, by: Who = "") -> None:
     """Send what was held because it was more than twelve hours late."""
     out.print(f"{_ask('release', id=id)['count']} late sendings of campaign {id} go now")
 
 
 @app.command()
-def skip(id: Id) -> None:
+def skip(id: Id, by: Who = "") -> None:
     """Leave out what was held because it was late."""
     out.print(f"{_ask('skip', id=id)['count']} late sendings of campaign {id} are left out")
 
 
 @app.command()
-def resend(id: Id) -> None:
+def resend(id: Id, by: Who = "") -> None:
     """Send once more to those of whom nobody knows whether they got it. They may get it twice."""
     out.print(f"{_ask('resend', id=id)['count']:,} messages of campaign {id} go once more")
 

@@ -9,12 +9,15 @@ from msgspec.structs import asdict
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from content.lint import Problem
-from content.schema import LANGS, Campaign, Content
+from content.lint import SLOTS, Problem
+from content.schema import LANGS, Campaign, Content, Lang
 from flows.campaigns import message
 from flows.segments import describe
+from flows.types import Reply
 from storage import audience, campaigns, journal, outcomes, sendings
 from storage.campaigns import Refused
+from storage.messages import filled
+from storage.scope import OPERATOR
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -28,10 +31,15 @@ class Desk:
 
     async def ask(self, do: str, args: dict[str, Any]) -> Any:
         try:
-            return await _COMMANDS[do](self._app, **args)
+            return await carry_out(self._app, do, args)
         except Refused as error:
             content = self._app.content
             return {"refused": [problem.say("en", content) for problem in error.problems]}
+
+
+async def carry_out(app: "App", do: str, args: dict[str, Any]) -> Any:
+    """The same for whoever says in their own words what is refused, which raises `Refused`."""
+    return await _COMMANDS[do](app, **args)
 
 
 def read(plain: dict[str, Any]) -> Campaign:
@@ -52,12 +60,10 @@ async def _list(app: "App") -> list[dict[str, Any]]:
         {
             "id": row.id,
             "name": row.name,
-            "status": row.under_way or row.status,
-            "next": (row.next_due or row.waiting).isoformat()
-            if row.next_due or row.waiting
-            else "",
-            "times": row.times or 0,
-            "size": row.size or 0,
+            "status": row.state,
+            "next": row.next.isoformat() if row.next else "",
+            "times": row.times,
+            "size": row.size,
         }
         for row in rows
     ]
@@ -75,7 +81,8 @@ async def _templates(app: "App") -> list[dict[str, Any]]:
     ]
 
 
-def _template(content: Content, name: str) -> Campaign:
+def ready_made(content: Content, name: str) -> Campaign:
+    """A ready-made campaign."""
     for each in content.campaigns:
         if each.id == name:
             return each
@@ -85,7 +92,7 @@ def _template(content: Content, name: str) -> Campaign:
 
 def _spec(app: "App", spec: dict[str, Any] | None, template: str, changes: Any) -> Campaign:
     """A file's campaign, or a ready-made one with another time and other units."""
-    made = read(spec) if spec is not None else _template(app.content, template)
+    made = read(spec) if spec is not None else ready_made(app.content, template)
     plain = made.model_dump(mode="json", by_alias=True)
     if changes.get("at"):
         plain["schedule"] = {"at": changes["at"]}
@@ -113,24 +120,25 @@ async def _preview(app: "App", id: int) -> dict[str, Any]:
     """The message in each language, its placeholders filled in with an example."""
     row = await app.read(lambda conn: campaigns.find(conn, id))
     spec = journal.spec_of(row)
-    found: dict[str, Any] = {}
-    for lang in LANGS:
-        labels = app.content.copy_[lang]
-        sample = {
-            "name": labels["campaign_sample_name"],
-            "unit": labels["campaign_sample_unit"],
-            "step": app.content.method.steps[0].name.of(lang),
-        }
-        reply = message(spec, 0, lang)
-        filled = {"text": reply.text.format_map(sample), "title": reply.title.format_map(sample)}
-        found[lang] = to_builtins(reply) | filled
-    return found
+    replies = {lang: sample(spec, lang, app.content) for lang in LANGS}
+    return {lang: {"title": "", **to_builtins(reply)} for lang, reply in replies.items()}
 
 
-async def _check(app: "App", id: int) -> dict[str, Any]:
+def sample(spec: Campaign, lang: Lang, content: Content) -> Reply:
+    """What somebody would get to read, by the way in which it is filled in for everybody."""
+    labels = content.copy_[lang]
+    values = {
+        "name": labels["campaign_sample_name"],
+        "unit": labels["campaign_sample_unit"],
+        "step": content.method.steps[0].name.of(lang),
+    }
+    return filled(message(spec, 0, lang), SLOTS, values)
+
+
+async def _check(app: "App", id: int, by: str = "") -> dict[str, Any]:
     now, safety = app.clock(), app.settings.line_safety
     run = await app.read(lambda conn: audience.look(conn, id, now, app.content, safety))
-    await app.dispatcher.run(lambda conn, at: audience.keep(conn, id, run, at))
+    await app.dispatcher.run(lambda conn, at: audience.keep(conn, id, run, at, by))
     row = await app.read(lambda conn: campaigns.find(conn, id))
     spec = journal.spec_of(row)
     plain: dict[str, Any] = to_builtins(run)
@@ -143,7 +151,7 @@ async def _check(app: "App", id: int) -> dict[str, Any]:
 
 
 async def _names(app: "App", id: int, after: int = 0, limit: int = 500) -> list[dict[str, Any]]:
-    """The recipients of a draft one by one."""
+    """The recipients of a draft one by one; that they were read is written down."""
     now = app.clock()
 
     def ask(conn: Connection) -> list[dict[str, Any]]:
@@ -152,7 +160,11 @@ async def _names(app: "App", id: int, after: int = 0, limit: int = 500) -> list[
         found = audience.listed(conn, spec, now, due, after, limit)
         return [dict(row._mapping) for row in found]
 
-    return await app.read(ask)
+    rows = await app.read(ask)
+    await app.dispatcher.run(
+        lambda conn, at: audience.names_seen(conn, id, OPERATOR, len(rows), at)
+    )
+    return rows
 
 
 async def _approve(app: "App", id: int, by: str, hash: str = "") -> dict[str, Any]:
@@ -180,9 +192,10 @@ async def _expand(app: "App", id: int) -> dict[str, Any]:
 def _counted(do: Callable[..., int], *, reads: bool = False) -> Callable[..., Any]:
     """A command that changes a campaign and says how many sendings or rows it touched."""
 
-    async def ask(app: "App", id: int) -> dict[str, Any]:
+    async def ask(app: "App", id: int, by: str = "") -> dict[str, Any]:
         more = (app.content,) if reads else ()
-        return {"count": await app.dispatcher.run(lambda conn, now: do(conn, id, now, *more))}
+        count = await app.dispatcher.run(lambda conn, now: do(conn, id, now, *more, by=by))
+        return {"count": count}
 
     return ask
 

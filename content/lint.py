@@ -1,5 +1,6 @@
 """Faults that no single record shows: references, repeats, limits of buttons, missing words."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
@@ -359,8 +360,11 @@ class Problem(NamedTuple):
     slots: dict[str, Any] = {}  # noqa: RUF012 (never changed)
 
     def say(self, lang: Lang, content: Content) -> str:
-        sentence = content.copy_[lang]["campaign_problem_" + self.key]
-        return f"{'.'.join(self.loc)}: {sentence.format_map(self.slots)}"
+        return f"{'.'.join(self.loc)}: {self.told(lang, content)}"
+
+    def told(self, lang: Lang, content: Content) -> str:
+        """The sentence alone, for where it stands beside what it is about."""
+        return content.copy_[lang]["campaign_problem_" + self.key].format_map(self.slots)
 
 
 def campaign_problems(campaign: Campaign, content: Content) -> Iterator[Problem]:
@@ -398,9 +402,17 @@ def _wording(campaign: Campaign, lang: Lang) -> Iterator[Problem]:
     try:
         named = _slots(whole)
     except ValueError:
+        named = set()
+    if not _is_plain(whole):
         yield Problem(("message", "text", lang), "brackets")
         return
     yield from _unknown(("message", "text", lang), sorted(named), SLOTS)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether every curly bracket belongs to a placeholder, which is a name and nothing more."""
+    rest = re.sub(r"\{[^{}!:]+\}", "", text)
+    return "{" not in rest and "}" not in rest
 
 
 def slots_of(campaign: Campaign) -> tuple[str, ...]:

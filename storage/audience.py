@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, and_, select
 
-from content.lint import Problem, campaign_problems, slots_of
-from content.schema import Campaign, Content
+from content.lint import Problem, campaign_problems, segment_problems, slots_of
+from content.schema import Campaign, Content, Segment
 from flows import schedule as schedules
 from flows.calendar import local, next_permitted, working_days
 from flows.campaigns import deadline
@@ -16,8 +17,9 @@ from flows.gate import RANKS
 from flows.quota import Forecast, plan
 from flows.text import long_date
 from flows.types import Purpose
-from storage import campaigns, journal, quota, segments, sendings
+from storage import audit, campaigns, journal, quota, reach, segments, sendings
 from storage.models import persons, profiles
+from storage.scope import OPERATOR, Scope
 
 MANDATORY_DAYS = 2
 """Working days that what must be read needs at least: today's message may be another."""
@@ -56,6 +58,58 @@ class DryRun(Struct, frozen=True):
     ends: datetime | None = None
     cost: Cost | None = None
     hash: str = ""
+    version: str = ""
+    """Of the campaign that was looked at (`campaigns.version_of`)."""
+
+
+class Glance(Struct, frozen=True):
+    """What an editor shows at once: what is wrong, who would get it and who not, as of now or of
+    the next time, and the times to come."""
+
+    problems: tuple[Problem, ...] = ()
+    channels: dict[str, int] = {}
+    excluded: dict[str, int] = {}
+    times: tuple[datetime, ...] = ()
+
+    @property
+    def recipients(self) -> int:
+        return sum(self.channels.values())
+
+
+def glance(
+    conn: Connection, spec: Campaign, scope: Scope, now: datetime, content: Content
+) -> Glance:
+    """Quick enough to ask with every key that is pressed; nobody beyond the viewer's units is
+    counted."""
+    found = [*campaign_problems(spec, content), *timing(spec, now, content)]
+    found += segments.unknown_units(conn, spec.segment, scope)
+    found += reach.not_theirs(scope, spec.segment)
+    times = schedules.next_times(spec.schedule, now, content, SHOWN) if spec.schedule else []
+    slots = () if any(each.key == "brackets" for each in found) else slots_of(spec)
+    due = times[0] if times else now
+    within, mandatory = reach.people(scope), spec.purpose == "mandatory"
+    who = segments.sendable(spec.segment, now, due, slots, mandatory=mandatory)
+    return Glance(
+        tuple(found),
+        segments.by_channel(conn, and_(within, who)),
+        segments.excluded(conn, spec.segment, now, due, slots, mandatory=mandatory, within=within),
+        tuple(times),
+    )
+
+
+def fitting(
+    conn: Connection, segment: Segment, scope: Scope, now: datetime, content: Content
+) -> Glance:
+    """The same of a segment alone, whatever is said to it."""
+    found = [*segment_problems(segment, content)]
+    found += segments.unknown_units(conn, segment, scope)
+    within = reach.people(scope)
+    who = and_(within, segments.sendable(segment, now, now))
+    return Glance(
+        tuple(found),
+        segments.by_channel(conn, who),
+        segments.excluded(conn, segment, now, now, within=within),
+    )
 
 
 def check(
@@ -73,15 +127,19 @@ def look(
     """The dry run of a draft. Among a million it takes seconds, and needs only to read."""
     row = campaigns.find(conn, campaign_id)
     campaigns.require(row, "draft", "checked")
-    return dry_run(conn, journal.spec_of(row), now, content, safety)
+    run = dry_run(conn, journal.spec_of(row), now, content, safety)
+    return replace(run, version=campaigns.version_of(row))
 
 
-def keep(conn: Connection, campaign_id: int, run: DryRun, now: datetime) -> None:
+def keep(conn: Connection, campaign_id: int, run: DryRun, now: datetime, by: str = "") -> None:
     """When nothing is wrong it may be approved, as it was seen; the approval looks again."""
     row = campaigns.find(conn, campaign_id, lock=True)
+    who = campaigns.acting(conn, row, by, now)
     campaigns.require(row, "draft", "checked")
+    if run.version != campaigns.version_of(row):
+        raise campaigns.Refused(Problem(("version",), "stale"))
     if not run.problems:
-        campaigns.checked(conn, row, run.hash, run.recipients, now)
+        campaigns.checked(conn, row, run.hash, run.recipients, now, who)
 
 
 def dry_run(
@@ -202,10 +260,21 @@ def _lost(
 
 
 def listed(
-    conn: Connection, spec: Campaign, now: datetime, due: datetime, after: int, limit: int
+    conn: Connection,
+    spec: Campaign,
+    now: datetime,
+    due: datetime,
+    after: int,
+    limit: int,
+    scope: Scope = OPERATOR,
 ) -> Sequence[Any]:
-    """The recipients one by one, after a learner: who they are at HR, channel and step."""
-    who = and_(sendings.recipients(spec, now, due), profiles.c.learner_id > after)
+    """The recipients one by one, after a learner: who they are at HR, channel and step; only
+    those whom the viewer may see by name."""
+    who = and_(
+        sendings.recipients(spec, now, due),
+        profiles.c.learner_id > after,
+        reach.people(scope, "names"),
+    )
     return conn.execute(
         select(
             profiles.c.learner_id,
@@ -219,3 +288,10 @@ def listed(
         .order_by(profiles.c.learner_id)
         .limit(limit)
     ).all()
+
+
+def names_seen(conn: Connection, campaign_id: int, scope: Scope, many: int, now: datetime) -> None:
+    """Write down that somebody reads who would get a campaign."""
+    over = list(scope.paths("names"))
+    target = f"campaign:{campaign_id}"
+    audit.note(conn, scope.viewer, "recipients_seen", target, now, rows=many, over=over)

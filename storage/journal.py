@@ -3,6 +3,7 @@
 A sending is one occurrence of a campaign."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from content.lint import slots_of
 from content.schema import LANGS, Campaign
 from flows.campaigns import message
 from storage import messages
-from storage.models import campaign_log, occurrences
+from storage.models import campaign_log, occurrences, persons
 
 
 def spec_of(campaign: Any) -> Campaign:
@@ -34,6 +35,17 @@ def noted(conn: Connection, campaign_id: int, what: str, detail: str = "") -> An
         campaign_log.c.campaign_id == campaign_id, campaign_log.c.what == what, begins
     )
     return conn.execute(entries.order_by(campaign_log.c.id.desc()).limit(1)).first()
+
+
+def history(conn: Connection, campaign_id: int, limit: int) -> Sequence[Any]:
+    """What happened to a campaign, the newest first, with the names of those who did it."""
+    entries = (
+        select(campaign_log, persons.c.name)
+        .join(persons, persons.c.id == campaign_log.c.by_id, isouter=True)
+        .where(campaign_log.c.campaign_id == campaign_id)
+        .order_by(campaign_log.c.id.desc())
+    )
+    return conn.execute(entries.limit(limit)).all()
 
 
 def begin(

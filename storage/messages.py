@@ -36,11 +36,12 @@ def fill(words: Words, values: Mapping[str, str]) -> Request:
     if not slots:
         return request
     return replace(
-        request, replies=tuple(_filled(reply, slots, values) for reply in request.replies)
+        request, replies=tuple(filled(reply, slots, values) for reply in request.replies)
     )
 
 
-def _filled(reply: Reply, slots: tuple[str, ...], values: Mapping[str, str]) -> Reply:
+def filled(reply: Reply, slots: tuple[str, ...], values: Mapping[str, str]) -> Reply:
+    """What one person gets to read."""
     text, title = reply.text, reply.title
     for slot in slots:
         mark, value = "{" + slot + "}", values.get(slot, "")

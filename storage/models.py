@@ -512,6 +512,34 @@ campaign_log = Table(
     Column("detail", Text, nullable=False, server_default=""),
 )
 
+campaign_units = Table(
+    "campaign_units",
+    metadata,
+    Column("campaign_id", ForeignKey("campaigns.id"), primary_key=True),
+    Column("path", Text, primary_key=True),
+)
+"""The units that a campaign's segment names; without any it is for the whole agency."""
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("spec", Text, nullable=False),
+    Column("author_id", ForeignKey("persons.id"), nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("changed_at", Moment, nullable=False),
+)
+"""Segments that were given a name, to be used again."""
+
+segment_units = Table(
+    "segment_units",
+    metadata,
+    Column("segment_id", ForeignKey("segments.id"), primary_key=True),
+    Column("path", Text, primary_key=True),
+)
+"""The units that a named segment has; one without any may be used by everybody over their own."""
+
 # --- limits and leases ---------------------------------------------------------------
 
 quotas = Table(

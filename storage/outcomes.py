@@ -12,15 +12,16 @@ from sqlalchemy import (
     case,
     func,
     literal,
+    literal_column,
     or_,
     select,
     type_coerce,
 )
 
 from content.lint import Problem
-from content.schema import Content
+from content.schema import Campaign, Content
 from flows.campaigns import Difference, deadline, difference
-from storage import campaigns, journal, sendings
+from storage import campaigns, journal, sendings, waves
 from storage.models import Moment, facts, holdouts, occurrences, outbox
 from storage.profiles import withheld
 
@@ -83,6 +84,61 @@ def outcome(conn: Connection, campaign_id: int) -> Outcome:
         _effect(conn, ids, LEARNING, STARTED_IN),
         _effect(conn, ids, ("step_done",), FINISHED_IN),
     )
+
+
+class Stand(Struct, frozen=True):
+    """How the sendings stand that are under way, or how the last one ended: rows by status, and
+    by wave. `writing`: more rows come; `reason`: why it stopped, if it did."""
+
+    rows: dict[str, int] = {}
+    waves: tuple[dict[str, int], ...] = ()
+    writing: bool = False
+    reason: str = ""
+
+    @property
+    def size(self) -> int:
+        return sum(self.rows.values())
+
+    @property
+    def over(self) -> int:
+        """Rows that have come to an end."""
+        return ended(self.rows)
+
+
+def ended(rows: dict[str, int]) -> int:
+    return sum(rows.get(status, 0) for status in sendings.TERMINAL)
+
+
+def stand(conn: Connection, campaign: Any) -> Stand:
+    """How a campaign is getting on; its rows are counted each time, so ask with measure."""
+    spec = journal.spec_of(campaign)
+    mine = select(occurrences).where(occurrences.c.campaign_id == campaign.id)
+    last = mine.order_by(occurrences.c.id.desc()).limit(1)
+    open_ = mine.where(occurrences.c.status.in_(sendings.OPEN))
+    found = conn.execute(open_).all() or conn.execute(last).all()
+    waves_ = tuple(dict[str, int]() for _ in range(len(spec.waves) + 1))
+    for sending in found:
+        for wave, status, many in conn.execute(_standing(spec, sending.id)):
+            waves_[wave][status] = waves_[wave].get(status, 0) + many
+    rows: dict[str, int] = {}
+    for wave in waves_:
+        for status, many in wave.items():
+            rows[status] = rows.get(status, 0) + many
+    return Stand(
+        rows,
+        waves_ if spec.waves else (),
+        any(sending.status == "expanding" for sending in found),
+        next((each.reason for each in found if each.status in ("paused", "held")), ""),
+    )
+
+
+def _standing(spec: Campaign, sending_id: int) -> Any:
+    learner: Any = func.coalesce(outbox.c.learner_id, 0)
+    wave = waves.wave_of(spec, sending_id, learner) if spec.waves else literal_column("0")
+    of = outbox.c.occurrence_id == sending_id
+    inner = select(wave.label("wave"), outbox.c.status).where(of).subquery()
+    counted = select(inner.c.wave, inner.c.status, func.count())
+    return counted.group_by(inner.c.wave, inner.c.status)
 
 
 def _ids(conn: Connection, campaign_id: int) -> list[int]:
@@ -149,10 +205,13 @@ def _did(conn: Connection, group: Any, kinds: Sequence[str], within: timedelta) 
 # --- once more --------------------------------------------------------------------------
 
 
-def resend(conn: Connection, campaign_id: int, now: datetime, content: Content) -> int:
+def resend(
+    conn: Connection, campaign_id: int, now: datetime, content: Content, by: str = ""
+) -> int:
     """Send once more, and only once, to those of whom nobody knows whether they got it; how
     many. Only a person decides that somebody may get it twice."""
     row = campaigns.find(conn, campaign_id, lock=True)
+    who = campaigns.acting(conn, row, by, now)
     campaigns.require(row, "approved", "done")
     spec = journal.spec_of(row)
     ends = deadline(spec, now, content)
@@ -178,7 +237,7 @@ def resend(conn: Connection, campaign_id: int, now: datetime, content: Content) 
         many += took
     if not many:
         raise campaigns.Refused(Problem(("campaign",), "nothing_uncertain"))
-    campaigns.reopen(conn, campaign_id, now, many)
+    campaigns.reopen(conn, campaign_id, now, many, who)
     return many
 
 

@@ -22,6 +22,7 @@ from content.lint import FINISHED, PUSHED, UNFINISHED, Problem
 from content.schema import Segment
 from flows.calendar import local
 from storage.models import persons, profiles, units
+from storage.scope import OPERATOR, Scope
 
 Condition = ColumnElement[bool]
 SHOWN = 5
@@ -134,13 +135,16 @@ def excluded(
     slots: tuple[str, ...] = (),
     *,
     mandatory: bool = False,
+    within: Condition | None = None,
 ) -> dict[str, int]:
-    """How many fit and are not sent to, by the first reason; recipients are left out."""
+    """How many fit and are not sent to, by the first reason; recipients are left out. `within`
+    narrows whom we look at."""
     why = reasons(due, slots, mandatory=mandatory)
     first = case(
         *((condition, literal(name)) for name, condition in why.items()), else_=literal("")
     )
-    inner = select(first.label("why")).where(where(segment, now)).subquery()
+    fits = where(segment, now) if within is None else and_(where(segment, now), within)
+    inner = select(first.label("why")).where(fits).subquery()
     rows = conn.execute(select(inner.c.why, func.count()).group_by(inner.c.why))
     found: dict[str, int] = {row[0]: row[1] for row in rows}
     return {name: found[name] for name in why if name in found}
@@ -156,12 +160,13 @@ def members(
     return list(conn.execute(rows.order_by(profiles.c.learner_id).limit(limit)).scalars())
 
 
-def unknown_units(conn: Connection, segment: Segment) -> Iterator[Problem]:
-    """Units that the roster does not know."""
+def unknown_units(conn: Connection, segment: Segment, scope: Scope = OPERATOR) -> Iterator[Problem]:
+    """Units that the roster does not know; those named as examples are the viewer's."""
     if not segment.units:
         return
     known = set(conn.execute(select(units.c.path).where(units.c.path.in_(segment.units))).scalars())
-    some: Any = conn.execute(select(units.c.path).order_by(units.c.id).limit(SHOWN)).scalars()
+    mine = select(units.c.path).where(scope.covers("send", units.c.id))
+    some: Any = conn.execute(mine.order_by(units.c.id).limit(SHOWN)).scalars()
     shown = ", ".join(some)
     for unit in segment.units:
         if unit not in known:

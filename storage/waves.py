@@ -1,6 +1,7 @@
 """Waves of a sending: who goes first, and when the others follow; who is held out."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    literal_column,
     select,
     update,
 )
@@ -32,12 +34,14 @@ PRIME = 2**31 - 1
 # --- who belongs to which --------------------------------------------------------------
 
 
-def bucket(sending_id: int) -> ColumnElement[int]:
+def bucket(
+    sending_id: int, learner: ColumnElement[int] = profiles.c.learner_id
+) -> ColumnElement[int]:
     """Where a learner stands among all that a sending goes to, from 0 to `PRIME`: by chance,
     and always the same. Plain arithmetic, because both engines must agree: x to the fifth
     permutes the numbers below this prime."""
     slope, shift = _line(sending_id)
-    here = cast(profiles.c.learner_id, BigInteger) % PRIME * slope
+    here = cast(learner, BigInteger) % PRIME * slope
     x = (here + shift) % PRIME
     fourth = (x * x % PRIME) * (x * x % PRIME) % PRIME
     fifth: ColumnElement[int] = fourth * x % PRIME
@@ -61,13 +65,26 @@ def due_of(spec: Campaign, sending: Any) -> ColumnElement[Any]:
     """When a row is due: the first wave at the time itself; each later one when it is opened."""
     if not spec.waves:
         return literal(sending.due, Moment)
-    place, share, cases = bucket(sending.id), spec.holdout, []
-    for at, wave in enumerate(spec.waves):
+    whens = [sending.due, *(mark(sending.id, at) for at in range(1, len(spec.waves) + 1))]
+    return _by_wave(spec, bucket(sending.id), [literal(when, Moment) for when in whens])
+
+
+def wave_of(spec: Campaign, sending_id: int, learner: ColumnElement[int]) -> ColumnElement[Any]:
+    """The wave that somebody belongs to, from 0 on; of a campaign that has waves."""
+    numbers: list[ColumnElement[Any]] = [
+        literal_column(str(at)) for at in range(len(spec.waves) + 1)
+    ]
+    return _by_wave(spec, bucket(sending_id, learner), numbers)
+
+
+def _by_wave(
+    spec: Campaign, place: ColumnElement[int], values: Sequence[ColumnElement[Any]]
+) -> ColumnElement[Any]:
+    share, cases = spec.holdout, []
+    for wave, value in zip(spec.waves, values, strict=False):
         share += wave.share
-        when = literal(mark(sending.id, at) if at else sending.due, Moment)
-        cases.append((place < int(share * PRIME), when))
-    rest = literal(mark(sending.id, len(spec.waves)), Moment)
-    return case(*cases, else_=rest)
+        cases.append((place < int(share * PRIME), value))
+    return case(*cases, else_=values[-1])
 
 
 def mark(sending_id: int, wave: int) -> datetime:

@@ -153,12 +153,12 @@ BAD: list[tuple[str, Campaign, str]] = [
     ("never", spec(schedule=WEEKLY.model_copy(update={"until": date(2026, 11, 22)})),
      "schedule: this time never comes: mend the day or the time"),
     ("no time", spec(schedule=None),
-     "schedule: does not say when to send: set a time with at, or a round with every"),
+     "schedule: does not say when to send: choose one time, or a round"),
     ("two times", spec(schedule=WEEKLY.model_copy(update={"at": MONDAY})),
-     "schedule: say when in one way: once with at, or in rounds with every and time"),
+     "schedule: say when in one way: once on a day, or in rounds at a time of day"),
     ("deadline", spec(purpose="mandatory", deadline_hours=6),
      "deadline_days: what everybody must get wants at least 2 working days: "
-     "set deadline_days higher"),
+     "set a later deadline"),
     ("waves", spec(deadline_hours=4, waves=(Wave(share=0.5, minutes=240),)),
      "deadline_days: ends before the last people are sent to: "
      "set a later deadline, or watch the waves for a shorter time"),

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from bot import web
 from bot.errors import BadRequest
 
-LARGEST = 64 * 1024
+LARGEST = 256 * 1024
 """Bytes of a form without files."""
 FIELDS = 400
 

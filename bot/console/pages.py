@@ -54,6 +54,9 @@ class Page(Struct, frozen=True):
     proof: bool = False
     place: str = ""
     """The entry of the menu that it belongs to."""
+    back: str = ""
+    """Where it goes on once the password was given, if not at its place; with `{id}` and the like
+    of its own path."""
     files: int = 0
     """How many bytes the files of its form may have; 0: it takes none."""
 
@@ -64,7 +67,10 @@ MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
         ("people", "people", ("names", "roster")),
         ("import", "import", ("roster",)),
     ),
-    "learning": (),
+    "learning": (
+        ("campaigns", "campaigns", ("send", "approve")),
+        ("segments", "segments", ("send", "approve")),
+    ),
     "results": (
         ("reports", "reports", ("figures", "names")),
         ("annual", "annual", ("figures",)),
@@ -258,7 +264,7 @@ class Console:
         if page.needs and not any(map(visit.scope.may, page.needs)):
             raise Denied(page.needs[0])
         if page.proof and not visit.proved:
-            return visit.ask_proof(page.place)
+            return visit.ask_proof((page.back or page.place).format(**request.path_params))
         return await page.answer(visit)
 
     async def _session(self, request: Request) -> Session | None:

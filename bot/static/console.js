@@ -47,3 +47,38 @@ document.querySelectorAll("[data-follow]").forEach((part) => {
     }
   };
 });
+
+// what a form comes to while it is filled in: <form data-live="/console/…" data-into="id"> is
+// sent there a moment after each change, and the piece of page that comes back is put in its place
+document.querySelectorAll("form[data-live]").forEach((form) => {
+  const into = document.getElementById(form.dataset.into);
+  let wait, asking;
+  const ask = async () => {
+    if (asking) asking.abort();
+    asking = new AbortController();
+    const mine = asking;
+    into.classList.add("waiting");
+    try {
+      const body = new URLSearchParams(new FormData(form));
+      const answer = await fetch(form.dataset.live, { method: "POST", body, signal: mine.signal });
+      if (!answer.ok) return;
+      into.innerHTML = await answer.text();
+      into.classList.remove("waiting");
+    } catch (error) {
+      if (error.name !== "AbortError") console.warn(error.message);
+    }
+  };
+  form.addEventListener("input", () => {
+    clearTimeout(wait);
+    wait = setTimeout(ask, 400);
+  });
+});
+
+// parts of a form that are of use with one choice only: <fieldset data-with="name=value">
+document.querySelectorAll("[data-with]").forEach((part) => {
+  const [name, value] = part.dataset.with.split("=");
+  const form = part.closest("form");
+  const fit = () => { part.hidden = new FormData(form).get(name) !== value; };
+  form.addEventListener("change", fit);
+  fit();
+});
