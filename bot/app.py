@@ -113,8 +113,7 @@ class App:
         self.dispatcher = Dispatcher(self.db, self.content, pack, clock, self._queued)
         self.edge = web.Edge(self)
         self.scheduler = Scheduler(self)
-        self.keeper, self.roster = Keeper(self), RosterDesk(self)
-        self.codes = CodeDesk(self)
+        self.keeper, self.roster, self.codes = Keeper(self), RosterDesk(self), CodeDesk(self)
         self.control = Control(self, self.var / "kaona.sock")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._drawers: concurrent.futures.Executor | None = None

@@ -111,6 +111,7 @@ class CodeDesk:
             log.error("sheet of codes failed", error=type(error).__name__)
             made.state = "failed"
         await asyncio.to_thread(self.shelf.save, made)
+        await self.shelf.tidy_later()
 
     async def _issue(
         self, made: Making, whom: dict[str, Any], by: str, lang: Lang

@@ -154,6 +154,7 @@ class RosterDesk:
             made.effective, made.partial = after.effective, after.partial
             await asyncio.to_thread(self.uploads.drop, after.id)
         await asyncio.to_thread(self.uploads.save, made)
+        self._app.spawn(self.uploads.tidy_later())
         return made
 
     def _sight(self, path: Path) -> Sight:

@@ -2,6 +2,7 @@
 generated names, each with a note of whose it is and how far it is, and are gone after a time. Every
 process that shares the folder sees the same."""
 
+import asyncio
 import os
 import re
 import time
@@ -91,6 +92,12 @@ class Shelf(Generic[T]):
         for path in self._folder.glob(f"{id}.*"):
             if path.suffix != ".note":
                 path.unlink(missing_ok=True)
+
+    async def tidy_later(self) -> None:
+        """Once what is here now has been there for too long; if the service ends before, the next
+        night does it."""
+        await asyncio.sleep(self._kept + 1)
+        await asyncio.to_thread(self.tidy)
 
     def tidy(self) -> None:
         """What has been there for too long is of no use."""

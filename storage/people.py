@@ -54,11 +54,23 @@ class Wanted(Struct, frozen=True):
     down: bool = False
 
 
+_SHOWN = (
+    persons.c.id,
+    persons.c.hr_id,
+    persons.c.name,
+    persons.c.title,
+    units.c.path.label("unit"),
+    profiles.c.personnel_group.label("group"),
+    learners.c.id.is_not(None).label("joined"),
+    func.coalesce(profiles.c.restricted, False).label("rests"),
+)
+
+
 def search(
     conn: Connection, scope: Scope, wanted: Wanted, now: datetime, offset: int, limit: int
 ) -> Sequence[Any]:
     """Some of the people the viewer may see by name: id, hr_id, name, unit (a path), title, group,
-    step, joined. What somebody has learned is not told of those whose data rests."""
+    joined; `rests` where nothing of the last two is to be told."""
     today = local(now).toordinal()
     place = _place(conn, scope, wanted)
     order = [persons.c[wanted.sort], persons.c.id]
@@ -76,18 +88,7 @@ def search(
         .subquery()
     )
     found: Select[Any] = (
-        select(
-            persons.c.id,
-            persons.c.hr_id,
-            persons.c.name,
-            persons.c.title,
-            persons.c.left_on,
-            units.c.path.label("unit"),
-            profiles.c.personnel_group.label("group"),
-            profiles.c.step,
-            learners.c.id.is_not(None).label("joined"),
-            func.coalesce(profiles.c.restricted, False).label("rests"),
-        )
+        select(*_SHOWN)
         .join(page, page.c.id == persons.c.id)
         .join(units, units.c.id == persons.c.unit_id)
         .join(learners, learners.c.person_id == persons.c.id, isouter=True)

@@ -14,7 +14,8 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium"),
 ]
 REPORTS = ("funnel", "skills", "activity", "campaigns", "evidence", "uses", "items", "behind")
-PAGES = ("", "reports", *(f"reports/{name}" for name in REPORTS), "annual", "own", "prove")
+PEOPLE = ("people", "people/links", "units", "units?at=1", "codes?count=1", "import")
+PAGES = ("", *PEOPLE, "reports", *(f"reports/{name}" for name in REPORTS), "annual", "own", "prove")
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -357,6 +357,10 @@ BUILT = {
     "report_col_": {column.id for columns in COLUMNS for column in columns},
     "report_word_": WORDS,
     "report_wrong_": {"name", "filter", "unit", "group", "days", "rows"},
+    "link_wrong_": {
+        *("no_link", "no_merge", "over", "nobody", "units", "no_unit", "no_right", "talking"),
+        *("nobody_left", "many", "platform"),
+    },
 }
 """Keys that are put together: what follows each beginning."""
 

@@ -26,6 +26,8 @@ LONGEST = 100
 DEEPEST = 1_000
 """Pages that are turned to: whoever wants more filters."""
 SORTS = ("name", "hr_id")
+LEVELS = 2
+"""Levels of units that a list tells; the page of somebody tells all."""
 PDF = "application/pdf"
 
 
@@ -50,7 +52,7 @@ async def listing(visit: Visit) -> Response:
     rows, turned = tables.turn(visit, found)
     columns = [
         Column(each, visit.words["person_" + each], sorts=each in SORTS)
-        for each in ("name", "hr_id", "title", "unit", "group", "joined")
+        for each in ("name", "hr_id", "joined", "unit", "title", "group")
     ]
     return visit.show(
         "people", 422 if fault else 200, asked=tables.known(visit), units=paths, fault=fault,
@@ -99,7 +101,9 @@ def _cells(visit: Visit, row: Any) -> list[Any]:
     joined = "" if row.rests else visit.words["joined_yes" if row.joined else "joined_no"]
     group = said.name("group", row.group or "", visit.lang, visit.app.content)
     name = {"text": row.name, "path": f"/console/people/{row.id}"}
-    return [name, row.hr_id, row.title or "–", row.unit, "–" if row.rests else group, joined or "–"]
+    unit = " / ".join(row.unit.split(" / ")[-LEVELS:])
+    title, group = row.title or "–", "–" if row.rests else group
+    return [name, row.hr_id, joined or "–", unit, title, group]
 
 
 # --- one -----------------------------------------------------------------------------------
