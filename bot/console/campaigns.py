@@ -102,7 +102,7 @@ async def _view(visit: Visit, faults: dict[str, str] | None = None) -> Response:
         head=_head(row, spec, around, visit),
         previews=previews(spec, visit.app.content),
         run=run and campaign_runs.told(run, spec, visit),
-        fits=bool(run) and run is not None and run.hash == row.checked_hash,
+        fits=run is not None and _fits(run, row),
         hash=row.checked_hash,
         own=around.own,
         history=around.history,
@@ -115,6 +115,11 @@ async def _view(visit: Visit, faults: dict[str, str] | None = None) -> Response:
         may_approve=visit.scope.may("approve"),
         may_name=visit.scope.may("names"),
     )
+
+
+def _fits(run: audience.DryRun, row: Any) -> bool:
+    """Whether what was checked is still so, and may be approved."""
+    return row.status == "checked" and not run.problems and run.hash == row.checked_hash
 
 
 def _around(conn: Connection, row: Any, visit: Visit) -> Around:

@@ -10,6 +10,7 @@ from bot.console.pages import Page, Visit
 from flows import reports as said
 from flows.calendar import ends, local
 from flows.profile import FINISHED
+from storage import campaigns
 from storage.models import evidence, parked, profiles, wishes
 from storage.profiles import countable
 from storage.reports import Ask, inside
@@ -85,6 +86,9 @@ def _waiting(conn: Connection, scope: Scope, visit: Visit) -> list[dict[str, Any
         add("parked", _count(conn, parked, parked.c.ended_at.is_(None)))
     if scope.may("names"):
         add("evidence", _new_uses(conn, scope), "/console/reports/evidence")
+    if scope.may("send"):
+        for state, many in sorted(campaigns.waiting(conn, scope).items()):
+            add(f"campaign_{state}", many, f"/console/campaigns?state={state}")
     last = ends(visit.app.content)
     if scope.may("send") and last - local(now).date() < SOON:
         add("calendar", (last - local(now).date()).days)
