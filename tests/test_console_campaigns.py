@@ -226,6 +226,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"active_within": "1.5"}, "active_within", "field_not_number"),
     ({"inactive_for": "0"}, "inactive_for", "campaign_out_of_range"),
     ({"units": ["x" * 501]}, "units", "field_too_long"),
+    ({"units": [f"u{n}" for n in range(500)]}, "units", "campaign_many_units"),
     ({"when": "never"}, "when", "campaign_bad_choice"),
     ({"at_date": "2569-02-30"}, "at_date", "field_not_date"),
     ({"at_date": "0001-01-01"}, "at_date", "field_not_date"),
