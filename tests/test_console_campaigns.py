@@ -299,6 +299,7 @@ def test_what_was_approved_is_not_edited(office: Office) -> None:
     id = checked(office)
     assert approve(office, id).status_code == 303
     office.enter("hr")
+    assert office.get(f"/console/campaigns/{id}/names").status_code == 303, "that is over"
     assert office.get(f"/console/campaigns/{id}/edit").headers["location"].endswith(f"/{id}")
     before = row(office, id)
     assert save(office, id, name_th="อื่น").headers["location"].endswith(f"/{id}")
