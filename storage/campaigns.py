@@ -79,6 +79,17 @@ def listing(
     return conn.execute(found.offset(offset).limit(limit)).all()
 
 
+def waiting(conn: Connection, scope: Scope) -> dict[str, int]:
+    """How many wait for an officer, by state: for an approval, or because they have stopped."""
+    rows = _listed()
+    mine = select(campaigns.c.id).where(reach.of_campaigns(scope))
+    counted = select(rows.c.state, func.count()).where(
+        rows.c.state.in_(("checked", "held", "paused")), rows.c.id.in_(mine)
+    )
+    found = conn.execute(counted.group_by(rows.c.state))
+    return {row[0]: row[1] for row in found}
+
+
 def _listed() -> Any:
     open_ = occurrences.c.status.in_(sendings.OPEN)
     waits = occurrences.c.status == "waiting"

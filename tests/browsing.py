@@ -1,7 +1,8 @@
 """The console in a real browser: a service with an agency, an officer with every role, a judge."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from content.schema import Content, Role
 from storage import roster
 from storage.database import Database
-from tests.agency import full
+from tests.agency import Agency, full
 from tests.offices import PASSWORD
 from tests.running import Service, environment, eventually, kaona, ready
 
@@ -30,10 +31,10 @@ class Console:
     """A real service with an agency, and an HR officer who has an account there."""
 
     def __init__(self, folder: Path, content: Content, browser: Browser) -> None:
-        url = ready(folder)
-        agency, _ = full(url, content)
-        _give(url, agency.persons["hr"])
-        self.env = environment(url)
+        self.url = ready(folder)
+        self.agency, _ = full(self.url, content)
+        _give(self.url, self.agency.persons["hr"])
+        self.env = environment(self.url)
         self.folder, self.browser, self.codes = folder, browser, list[str]()
         self.service = Service(folder, self.env)
 
@@ -81,10 +82,22 @@ def _complain(line: Any) -> None:
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory, content: Content) -> Iterator[Console]:
+    with opened(tmp_path_factory.mktemp("console"), content) as made:
+        yield made
+
+
+@contextmanager
+def opened(
+    folder: Path, content: Content, prepare: Callable[[str, Agency], None] | None = None
+) -> Iterator[Console]:
+    """A service that the officer has joined; `prepare` writes into its database before it
+    starts."""
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-dev-shm-usage"]
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=options)
-        made = Console(tmp_path_factory.mktemp("console"), content, browser)
+        made = Console(folder, content, browser)
+        if prepare is not None:
+            prepare(made.url, made.agency)
         made.service.start()
         eventually(made.service.answers, 60)
         _joins(made)

@@ -35,6 +35,7 @@ from storage.campaigns import Refused
 from storage.database import Database
 from storage.models import campaign_log, facts, holdouts, occurrences, outbox, profiles
 from storage.models import campaigns as campaigns_table
+from storage.scope import NOBODY, OPERATOR, scope_of
 from tests.test_segments import NOW, learner, person
 
 DUE = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
@@ -250,6 +251,114 @@ def test_approval_is_bound_to_the_words(conn: Connection, content: Content) -> N
     conn.execute(update(campaigns_table).values(spec=other))
 
     assert refused(conn, campaigns.approve, id, "OTHER", hash_, NOW, content).key == "moved_same"
+
+
+def test_a_draft_is_edited_by_whoever_has_read_it_and_then_checked_anew(
+    conn: Connection, content: Content
+) -> None:
+    learner(conn)
+    id = campaigns.draft(conn, spec(), "AUTHOR", NOW)
+    run = audience.check(conn, id, NOW, content)
+    read = campaigns.version_of(campaigns.find(conn, id))
+
+    campaigns.edit(conn, id, saying("อื่น"), read, "OTHER", NOW)
+    found = campaigns.find(conn, id)
+    assert (found.status, found.checked_hash) == ("draft", "")
+    stale = refused(conn, campaigns.edit, id, spec(), read, "OTHER", NOW)
+    assert stale.key == "stale"
+    late = refused(conn, audience.keep, id, run, NOW)
+    assert late.key == "stale", "what was looked at was not this"
+    new = audience.check(conn, id, NOW, content).hash
+    for own in ("OTHER", "AUTHOR"):
+        assert refused(conn, campaigns.approve, id, own, new, NOW, content).key == "own_author"
+    unit = roster.add_unit(conn, "กองที่สาม")
+    roster.grant(conn, person(conn, "THIRD", unit), "approver", NOW)
+    assert campaigns.approve(conn, id, "THIRD", new, NOW, content) == 1
+    again = campaigns.version_of(campaigns.find(conn, id))
+    too_late = refused(conn, campaigns.edit, id, spec(), again, "AUTHOR", NOW)
+    assert too_late.key == "status_approved"
+
+
+def test_an_officer_of_a_part_reaches_that_part(conn: Connection, content: Content) -> None:
+    tops = {name: roster.add_unit(conn, name) for name in ("กองหนึ่ง", "กองหนึ่งครึ่ง")}
+    inner = roster.add_unit(conn, "งานใน", tops["กองหนึ่ง"])
+    for who, role in (("PART", "hr"), ("SECOND", "approver")):
+        roster.grant(conn, person(conn, who, inner), role, NOW, tops["กองหนึ่ง"])  # type: ignore[arg-type]
+    learner(conn, person_id=person(conn, "IN", inner))
+    learner(conn)
+
+    def to(*units: str) -> Campaign:
+        return spec(segment=Segment(units=units))
+
+    for beyond in (to(), to("กองหนึ่งครึ่ง"), to("กองหนึ่ง", "กองหนึ่งครึ่ง"), to("กรม")):
+        assert refused(conn, campaigns.draft, beyond, "PART", NOW).key == "not_yours"
+    mine = campaigns.draft(conn, to("กองหนึ่ง / งานใน"), "PART", NOW)
+    whole = campaigns.draft(conn, spec(), "AUTHOR", NOW)
+    part = scope_of(conn, campaigns.officer(conn, "PART", NOW).viewer, NOW)
+    assert [row.id for row in campaigns.listing(conn, part)] == [mine]
+    assert [row.id for row in campaigns.listing(conn)] == [whole, mine]
+    assert refused(conn, campaigns.seen, part, whole).key == "no_campaign"
+    for do in (campaigns.pause, campaigns.cancel, campaigns.release, campaigns.skip):
+        assert refused(conn, do, whole, NOW, "PART").key == "not_theirs"
+    hash_ = audience.check(conn, mine, NOW, content).hash
+    assert campaigns.approve(conn, mine, "SECOND", hash_, NOW, content) == 1
+    seen = audience.check(conn, whole, NOW, content).hash
+    problem = refused(conn, campaigns.approve, whole, "SECOND", seen, NOW, content)
+    assert problem.key == "not_theirs"
+
+
+def test_a_list_is_sorted_and_filtered_by_state(conn: Connection, content: Content) -> None:
+    learner(conn)
+    first = campaigns.draft(conn, spec(name=Text(th="ข", en="b")), "AUTHOR", NOW)
+    second = approved(conn, spec(name=Text(th="ก", en="a")), content)
+
+    def ids(state: str = "", sort: str = "-id", **more: int) -> list[int]:
+        return [row.id for row in campaigns.listing(conn, OPERATOR, state, sort, **more)]
+
+    assert ids("waiting") == [second]
+    assert ids("draft") == [first]
+    assert ids(sort="name") == ids(sort="next") == ids(sort="-size") == [second, first]
+    assert ids(sort="-name") == [first, second]
+    assert ids(offset=1, limit=1) == [first]
+    campaigns.pause(conn, second, NOW)
+    assert ids("paused") == [second]
+
+
+def test_how_it_stands_is_counted_by_wave(conn: Connection, content: Content) -> None:
+    crowd(conn, 40)
+    made = spec(waves=(Wave(share=0.5, minutes=5),), holdout=0.2)
+    id = approved(conn, made, content)
+    first = outbox.c.due < waves.NEVER
+    end(conn, "accepted", first)
+    stand = outcomes.stand(conn, campaigns.find(conn, id))
+    sent = len(rows(conn, outbox.c.status == "accepted"))
+
+    assert stand.over == sent == stand.waves[0]["accepted"]
+    assert stand.waves[1] == {"queued": stand.size - sent}
+    assert stand.rows == {"accepted": sent, "queued": stand.size - sent}
+    assert not stand.writing
+
+
+def test_a_glance_is_what_the_check_finds(conn: Connection, content: Content) -> None:
+    crowd(conn, 3)
+    crowd(conn, 2, stopped=True)
+    crowd(conn, 1, lang="en", channel="telegram")
+    made = spec(segment=Segment(steps=("learn",)))
+    run = audience.dry_run(conn, made, NOW, content)
+    seen = audience.glance(conn, made, OPERATOR, NOW, content)
+
+    assert (seen.channels, seen.excluded) == (run.channels, run.excluded)
+    assert (seen.times, seen.recipients) == (run.times, run.recipients)
+    assert audience.glance(conn, made, NOBODY, NOW, content).recipients == 0
+    broken = audience.glance(conn, saying("{name"), OPERATOR, NOW, content)
+    assert [each.key for each in broken.problems] == ["brackets"]
+    assert audience.fitting(conn, made.segment, OPERATOR, NOW, content).recipients == 4
+
+
+@pytest.mark.parametrize("text", ["{name!r}", "{name:>99999999}", "{{name}}", "{}", "}"])
+def test_a_placeholder_is_a_name_and_nothing_more(text: str, content: Content) -> None:
+    """What is sent puts in nothing else, so it would stand there as it was typed."""
+    assert [each.key for each in campaign_problems(saying(text), content)] == ["brackets"]
 
 
 def test_what_is_approved_cannot_be_approved_or_checked_again(

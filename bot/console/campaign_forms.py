@@ -28,6 +28,8 @@ ERA = 2400
 YEARS = range(2000, 2200)
 NAME, TITLE, TEXT, LABEL, PATH = 200, 400, 8000, 100, 500
 """Letters that fields may have; what is too long for a platform is said by the lint."""
+UNITS = 200
+"""Units of a segment at most; whoever wants more means the unit above."""
 WAVES = 3
 """Rows for waves, at least."""
 MOST = {"days": 90, "hours": 24 * 90}
@@ -248,6 +250,8 @@ def _segment(reader: Reader, content: Content) -> dict[str, Any]:
     steps = (*(step.id for step in content.method.steps), UNFINISHED, FINISHED)
     bands = reader.some("bands", (f"{area}={band}" for area in areas for band in BANDS))
     units = [path for path in dict.fromkeys(map(str.strip, reader.form.many("units"))) if path]
+    if len(units) > UNITS:
+        reader.wrong("units", "campaign_many_units", most=UNITS)
     if any(len(path) > PATH for path in units):
         reader.wrong("units", "field_too_long", most=PATH)
     return {

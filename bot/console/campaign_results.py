@@ -166,7 +166,7 @@ def _verdict(change: Difference | None, visit: Visit) -> str:
     numbers = {name: f"{100 * getattr(change, name):+.1f}" for name in ("value", "low", "high")}
     told = words["campaign_interval"].format(**numbers)
     kind = "chance" if change.is_chance else "more" if change.value > 0 else "less"
-    return f"{told} {words['campaign_verdict_' + kind]}"
+    return told + " " + words["campaign_verdict_" + kind]
 
 
 PAGES = (

@@ -91,7 +91,10 @@ async def view(visit: Visit) -> Response:
 async def _view(visit: Visit, faults: dict[str, str] | None = None) -> Response:
     row, spec = await draft_of(visit)
     around = await visit.read(lambda conn: _around(conn, row, visit))
-    run = await campaign_runs.dry_run(visit, row) if row.status in DRAFTS else None
+    try:
+        run = await campaign_runs.dry_run(visit, row) if row.status in DRAFTS else None
+    except Refused:  # somebody has approved it in this very moment
+        return visit.go(f"campaigns/{row.id}")
     return visit.show(
         "campaign",
         422 if faults else 200,
@@ -102,7 +105,7 @@ async def _view(visit: Visit, faults: dict[str, str] | None = None) -> Response:
         head=_head(row, spec, around, visit),
         previews=previews(spec, visit.app.content),
         run=run and campaign_runs.told(run, spec, visit),
-        fits=bool(run) and run is not None and run.hash == row.checked_hash,
+        fits=run is not None and _fits(run, row),
         hash=row.checked_hash,
         own=around.own,
         history=around.history,
@@ -115,6 +118,11 @@ async def _view(visit: Visit, faults: dict[str, str] | None = None) -> Response:
         may_approve=visit.scope.may("approve"),
         may_name=visit.scope.may("names"),
     )
+
+
+def _fits(run: audience.DryRun, row: Any) -> bool:
+    """Whether what was checked is still so, and may be approved."""
+    return row.status == "checked" and not run.problems and run.hash == row.checked_hash
 
 
 def _around(conn: Connection, row: Any, visit: Visit) -> Around:
@@ -177,6 +185,8 @@ async def names(visit: Visit) -> Response:
     """Who would get it, one by one; that they were read is written down."""
     visit.scope.require("names")
     row, spec = await draft_of(visit)
+    if row.status not in DRAFTS:
+        return visit.go(f"campaigns/{row.id}", visit.words["campaign_names_drafts"])
     path = f"campaigns/{row.id}/names"
     if not visit.proved:
         return visit.ask_proof(path)

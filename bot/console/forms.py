@@ -14,7 +14,7 @@ from bot.errors import BadRequest
 
 LARGEST = 256 * 1024
 """Bytes of a form without files."""
-FIELDS = 400
+FIELDS = 1000
 
 
 class Upload(Struct, frozen=True):

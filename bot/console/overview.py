@@ -103,6 +103,9 @@ def _waiting(conn: Connection, scope: Scope, visit: Visit) -> list[dict[str, Any
         add("parked", _count(conn, parked, parked.c.ended_at.is_(None)))
     if scope.may("names"):
         add("evidence", _new_uses(conn, scope), "/console/reports/evidence")
+    if scope.may("send"):
+        for state, many in sorted(campaigns.waiting(conn, scope).items()):
+            add(f"campaign_{state}", many, f"/console/campaigns?state={state}")
     last = ends(visit.app.content)
     if scope.may("send") and last - local(now).date() < SOON:
         add("calendar", (last - local(now).date()).days)
