@@ -35,6 +35,7 @@ from bot.render.pictures import draw
 from bot.roster_desk import RosterDesk
 from bot.scheduler import Scheduler
 from bot.sender import Channel, Sender
+from bot.simulations import Simulations
 from bot.spool import Spool
 from bot.vault import Vault
 from bot.watchdog import Sign
@@ -113,6 +114,7 @@ class App:
         self.edge = web.Edge(self)
         self.scheduler = Scheduler(self)
         self.keeper, self.roster = Keeper(self), RosterDesk(self)
+        self.simulations = Simulations()
         self.control = Control(self, self.var / "kaona.sock")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._drawers: concurrent.futures.Executor | None = None
