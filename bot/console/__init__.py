@@ -10,13 +10,14 @@ if TYPE_CHECKING:
 
 def routes(app: "App") -> list[BaseRoute]:
     """Every page, below /console."""
-    from bot.console import accounts, annual, entrance, overview, reports
+    from bot.console import accounts, annual, entrance, overview, reports, simulator
     from bot.console.pages import Console
 
     console = Console(app)
     declared = [
         *entrance.PAGES,
         *overview.PAGES,
+        *simulator.PAGES,
         *reports.PAGES,
         *annual.PAGES,
         *accounts.PAGES,

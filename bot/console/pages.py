@@ -60,7 +60,7 @@ class Page(Struct, frozen=True):
 MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
     "": (("overview", "", ("figures", "names", "system", "privacy")),),
     "people": (),
-    "learning": (),
+    "learning": (("simulator", "simulator", ("content", "send", "system")),),
     "results": (
         ("reports", "reports", ("figures", "names")),
         ("annual", "annual", ("figures",)),
