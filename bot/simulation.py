@@ -64,6 +64,8 @@ SITS_AT = 9 * 60 + 10
 CODE_LIFE = timedelta(hours=23)
 FRESH, FINISHED = "fresh", "finished"
 """Places besides the activities: has not said anything; has finished the round."""
+AT_ONCE = ("finish",)
+"""Activities that the one before hands on to: nobody ever stands before them."""
 
 _UNASKED = select(rows_table).where(rows_table.c.purpose != "reply")
 _BESIDE = select(rows_table.c.id).where(
@@ -249,6 +251,12 @@ class Simulation:
 
     def say(self, text: str) -> None:
         self._act(Said(text))
+
+    def offers(self, stamp: str, choice: str) -> bool:
+        """Whether there is, or was, such a button; fields of the menu are there at any time."""
+        fields = {area.word for area in self.content.menu.areas if self.start.channel == "line"}
+        standing = stamp == transcript.STANDING and choice in fields
+        return standing or bool(_offered(self._replies, stamp, choice))
 
     def press(self, stamp: str, choice: str) -> None:
         self._act(Pressed(stamp, choice))
@@ -488,6 +496,16 @@ def _before(place: str, content: Content) -> int:
     """How many activities are finished by whoever is at a place."""
     path: list[str] = [activity for step in content.method.steps for activity in step.activities]
     return len(path) if place == FINISHED else path.index(place)
+
+
+def stations(content: Content) -> list[tuple[int, str]]:
+    """The activities before which somebody may stand, each with the number of its step."""
+    return [
+        (n, activity)
+        for n, step in enumerate(content.method.steps, 1)
+        for activity in step.activities
+        if activity not in AT_ONCE
+    ]
 
 
 def _sitting(day: date) -> datetime:

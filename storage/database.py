@@ -115,8 +115,13 @@ class Memory(Database):
         with self._raw() as raw:
             if image:
                 raw.deserialize(image)
-            if pages:
-                raw.execute(f"PRAGMA max_page_count={pages}")
+        if pages:
+            self.limit(pages)
+
+    def limit(self, pages: int) -> None:
+        """Let it grow no larger; what it has already it keeps."""
+        with self._raw() as raw:
+            raw.execute(f"PRAGMA max_page_count={pages}")
 
     def image(self) -> bytes:
         """All of it, for others to begin with."""

@@ -13,7 +13,7 @@ from bot.channels.keyboard import rows
 from bot.channels.line_send import BUTTONS, LABEL
 from bot.channels.parts import clip, is_card
 from bot.console.pages import Visit
-from bot.simulation import FINISHED, FRESH, Entry, Simulation
+from bot.simulation import FINISHED, FRESH, Entry, Simulation, stations
 from bot.simulations import Held
 from content.schema import Content, Lang
 from flows import steps
@@ -32,11 +32,10 @@ FACTS = 60
 def places(content: Content, lang: Lang, words: dict[str, str]) -> list[tuple[str, str]]:
     """Where a simulation may begin: fresh, before each activity of each step, finished."""
     found = [(FRESH, words["sim_fresh"])]
-    for n, step in enumerate(content.method.steps, 1):
-        for activity in step.activities:
-            next_ = content.copy_[lang]["go_" + activity]
-            label = words["sim_place"].format(n=n, step=step.name.of(lang), next=next_)
-            found.append((activity, label))
+    for n, activity in stations(content):
+        step, next_ = content.method.steps[n - 1], content.copy_[lang]["go_" + activity]
+        label = words["sim_place"].format(n=n, step=step.name.of(lang), next=next_)
+        found.append((activity, label))
     return [*found, (FINISHED, words["sim_finished"])]
 
 
@@ -81,7 +80,7 @@ def shown(simulation: Simulation, visit: Visit) -> dict[str, Any]:
         "next_due": moment(due, lang) if due else "",
         "days": list(_days(entries, simulation, visit)),
         "more": more,
-        "menu": [(f"*:{area.word}", area.label.of(state.lang)) for area in areas],
+        "rich": [(f"*:{area.word}", area.label.of(state.lang)) for area in areas],
         "blocked": simulation.blocked,
         "code": simulation.code() if simulation.on_roster and state.person is None else "",
         "inside": _inside(simulation, visit),

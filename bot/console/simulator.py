@@ -17,6 +17,7 @@ from bot.simulation import Full, Look, Simulation, Start
 from bot.simulations import Busy, Held, Over
 from content.schema import LANGS, Content
 from flows.calendar import add_working_days, ends, local, midnight, next_permitted
+from flows.text import long_date
 from flows.types import Kind
 from storage.database import DOWN
 from storage.scope import Power
@@ -25,6 +26,8 @@ T = TypeVar("T")
 NAME = 100
 """Letters of a name and a unit."""
 BUDGET = 1_000_000
+MORNING = "09:30"
+"""When it begins unless somebody says otherwise: within the hours of messages."""
 DESCRIBED = "described"
 """The persona of somebody who is described instead of chosen."""
 
@@ -50,7 +53,8 @@ async def _form(
     """The beginning of a simulation, and those that the officer has open."""
     content, here, lang = _content(visit), local(visit.app.clock()), visit.lang
     agency = await asyncio.to_thread(lambda: visit.app.simulations.agency)
-    values = {"date": here.date().isoformat(), "time": f"{here:%H:%M}", "lang": "th", "nudges": "1"}
+    first = next((each.hr_id for each in agency.people if each.role == "learner"), DESCRIBED)
+    values = {"persona": first, "date": here.date().isoformat(), "time": MORNING, "nudges": "1"}
     units = {unit.id: unit.name for unit in agency.units}
     people = [(p.hr_id, f"{p.name} · {p.title} · {units[p.unit]}") for p in agency.people]
     days = [day.isoformat() for day in _days(content)]
@@ -64,7 +68,7 @@ async def _form(
         places=simulated.places(content, lang, visit.words),
         looks=[(look, content.copy_[lang]["channel_" + look]) for look in get_args(Look)],
         langs=[(each, visit.words["sim_lang_" + each]) for each in LANGS],
-        first=days[0],
+        earliest=days[0],
         last=days[1],
         open=[simulated.brief(each, content, visit) for each in _mine(visit)],
         **more,
@@ -154,7 +158,7 @@ def _moment(
             raise ValueError
     except ValueError:
         faults["date"] = visit.words["sim_bad_date"].format(
-            first=first.isoformat(), last=last.isoformat()
+            first=long_date(first, visit.lang), last=long_date(last, visit.lang)
         )
         on = first
     try:
@@ -195,20 +199,18 @@ async def _talk(visit: Visit, fault: str = "", typed: str = "", when: str = "") 
     if held is None:
         return await _form(visit, {}, {}, 404 if visit.page.method == "GET" else 409, over=True)
     shown = await _in(visit, held, lambda simulation: simulated.shown(simulation, visit))
-    days = [day.isoformat() for day in _days(held.simulation.content)]
     return visit.show(
         "simulation",
         422 if fault or when else 200,
         id=held.id,
-        version=held.version,
+        moves=held.version,
         fault=fault,
         typed=typed,
         when=when,
         asked={name: visit.said(name) for name in ("date", "time")},
         kinds=[(kind, visit.words["sim_sends_" + kind]) for kind in get_args(Kind)],
         longest=webchat.LONGEST,
-        first=days[0],
-        last=days[1],
+        last=ends(held.simulation.content).isoformat(),
         **shown,
     )
 
@@ -230,7 +232,8 @@ async def act(visit: Visit) -> Response:
     text, press, do = visit.form.one("text"), visit.said("press"), visit.said("do")
     stamp, _, choice = press.partition(":")
     if press:
-        if not choice or len(press) > 200:
+        held = _held(visit)
+        if held is not None and not held.simulation.offers(stamp, choice):
             raise BadRequest(400, "bad_form")
         return await _do(visit, lambda simulation: simulation.press(stamp, choice))
     match do:
