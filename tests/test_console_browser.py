@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium"),
 ]
 REPORTS = ("funnel", "skills", "activity", "campaigns", "evidence", "uses", "items", "behind")
-PAGES = ("", "reports", *(f"reports/{name}" for name in REPORTS), "annual", "own", "prove")
+PAGES = ("", "reports", *(f"reports/{name}" for name in REPORTS), "annual", "simulator", "own", "prove")
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
