@@ -36,6 +36,7 @@ from bot.render.pictures import draw
 from bot.roster_desk import RosterDesk
 from bot.scheduler import Scheduler
 from bot.sender import Channel, Sender
+from bot.simulations import Simulations
 from bot.spool import Spool
 from bot.vault import Vault
 from bot.watchdog import Sign
@@ -108,7 +109,7 @@ class App:
         self.sender = Sender(self.db, self._channels(), self.content, photos, clock, safety)
         self.chats = WebChats(self)
         self.vault = Vault(settings.secret_key)
-        self.pusher = Pusher(self)
+        self.pusher, self.simulations = Pusher(self), Simulations()
         self.badges = Badges(self)
         self.dispatcher = Dispatcher(self.db, self.content, pack, clock, self._queued)
         self.edge = web.Edge(self)

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, select, update
 
+from bot import habits
+from bot.habits import Habits
 from content.schema import Content, Demo, DemoPerson, DemoUse
-from flows import steps
 from flows.calendar import at_minute, local
-from flows.types import AnyEvent, Pressed, Reply, Said, Started, State
+from flows.types import AnyEvent, Reply, Started, State
 from storage import publications, roster, turns
 from storage.database import Database
 from storage.gathered import decode_state
@@ -32,7 +33,7 @@ def load(
 ) -> None:
     """Write the agency, then let its people walk: one transaction each; `done` counts them."""
     with db.write() as conn:
-        ids = _people(conn, demo, now)
+        ids = people(conn, demo, now)
     for at, person in enumerate(demo.people):
         if person.reach:
             with db.write() as conn:
@@ -43,7 +44,8 @@ def load(
         publications.publish(conn, now, content)
 
 
-def _people(conn: Connection, demo: Demo, now: datetime) -> dict[str, int]:
+def people(conn: Connection, demo: Demo, now: datetime) -> dict[str, int]:
+    """Write its units, people and roles; the ids of the people by their ids at HR."""
     units: dict[str, int | None] = {"": None}
     for unit in demo.units:
         units[unit.id] = roster.add_unit(conn, unit.name, units[unit.parent])
@@ -88,10 +90,10 @@ class Visitor:
     ) -> None:
         self._conn = conn
         self._person = person
-        self._uses = uses
         self._content = content
         self._until = now
         self._random = random.Random(seed)
+        self._habits = Habits(content, uses, person.skill, self._random)
         self._address = roster.persona_address(person_id)
         days = self._random.randint(7 * WEEKS // 2, 7 * WEEKS)
         self._at = self._morning(now - timedelta(days=days))
@@ -108,20 +110,13 @@ class Visitor:
         self._turn(Started())
         for n in range(TURNS):
             state = self._state()
-            if self._reached(state) >= self._person.reach or self._at >= self._until:
+            far = habits.reached(state, self._content)
+            if far >= self._person.reach or self._at >= self._until:
                 return
             if state.floor.flow == "home" and n > 3:
                 self._at = self._morning(self._at + timedelta(days=self._random.randint(1, 4)))
-            self._turn(self._answer(state))
+            self._turn(self._habits.answer(state))
         raise RuntimeError(f"{self._person.hr_id} walks in circles: {self._state().floor}")
-
-    def _reached(self, state: State) -> int:
-        content = self._content
-        return sum(
-            steps.activity_done(activity, state, content)
-            for step in content.method.steps
-            for activity in step.activities
-        )
 
     def _state(self) -> State:
         stored = select(learners.c.state).where(learners.c.id == self._learner)
@@ -132,65 +127,6 @@ class Visitor:
         event_id = f"{self._at.timestamp()}"
         incoming = Incoming("web", "demo", event_id, self._address, event, self._at)
         turns.take(self._conn, [incoming], self._at, self._content, _whole)
-
-    def _answer(self, state: State) -> AnyEvent:
-        floor, use = state.floor, self._random.choice(self._uses)
-        match floor.flow, floor.place:
-            case "apply", ("where" | "whom" | "changed") as place:
-                return Said(getattr(use, place), at=self._at)
-            case (("pretest" | "review"), "series"):
-                return self._pick(state, 0.0)
-            case "quiz", "question":
-                return self._pick(state, 0.2)
-            case "lesson", "page" if self._last_page(state):
-                return Pressed(str(state.stamp), "understood")
-            case flow, place:
-                return Pressed(str(state.stamp), _HABITS[flow, place](self._random))
-
-    def _last_page(self, state: State) -> bool:
-        lesson = self._content.lesson(state.floor.note["lesson"])
-        return bool(state.floor.note["page"] + 1 >= len(lesson.messages))
-
-    def _pick(self, state: State, learned: float) -> AnyEvent:
-        question = self._content.question(state.floor.note["question"])
-        at = question.right
-        if self._random.random() > self._person.skill + learned:
-            at = self._random.choice([i for i in range(len(question.options)) if i != at])
-        return Pressed(str(state.stamp), str(at))
-
-
-def _always(choice: str) -> Callable[[random.Random], str]:
-    return lambda _: choice
-
-
-def _one_of(*choices: str) -> Callable[[random.Random], str]:
-    return lambda dice: dice.choice(choices)
-
-
-_HABITS: dict[tuple[str, str], Callable[[random.Random], str]] = {
-    ("welcome", "notice"): _always("agree"),
-    ("welcome", "consent"): _one_of("yes_allow", "yes_allow", "no_allow"),
-    ("home", "rest"): _always("go"),
-    ("placement", "ask"): _one_of("yes", "no"),
-    ("placement", "shown"): _always("right"),
-    ("pretest", "intro"): _always("begin"),
-    ("plan", "areas"): _always("suggested"),
-    ("plan", "task"): _one_of("task1", "task2", "task3"),
-    ("plan", "days"): _one_of("mwf", "tt", "wed"),
-    ("plan", "time"): _one_of("t0900", "t1230", "t1500", "t1600"),
-    ("plan", "confirm"): _always("agree_plan"),
-    ("lesson", "intro"): _always("begin"),
-    ("lesson", "page"): _always("next"),
-    ("exercise", "task"): _always("did"),
-    ("quiz", "intro"): _always("begin"),
-    ("quiz", "failed"): _always("retry"),
-    ("apply", "proof"): _always("skip"),
-    ("apply", "share"): _one_of("yes_share", "no_share"),
-    ("apply", "confirm"): _one_of("yes_confirm", "no_confirm"),
-    ("apply", "sure"): _always("save"),
-    ("review", "intro"): _always("begin"),
-    ("review", "report"): _always("acknowledge"),
-}
 
 
 def _whole(channel: str, replies: tuple[Reply, ...]) -> list[tuple[Reply, ...]]:

@@ -192,17 +192,7 @@ class Dispatcher:
         return answers, rows
 
     def _alone(self, event: Incoming) -> list[Row]:
-        """One event by itself; if it still fails, it is parked in a transaction of its own."""
-        now = self._clock()
-        try:
-            with self._db.write() as conn:
-                work = turns.take(conn, [event], now, self._content, self._pack)
-        except DOWN:
-            raise
-        except Exception as error:
-            cause = error.__cause__ if isinstance(error, turns.Redo) else error
-            with self._db.write() as conn:
-                work = turns.park_alone(conn, event, cause or error, now, self._content, self._pack)
+        work = take_alone(self._db, event, self._clock(), self._content, self._pack)
         self._count([event], work)
         return work.queued
 
@@ -232,3 +222,16 @@ class Dispatcher:
 
 def _unavailable(error: Exception) -> Exception:
     return error if isinstance(error, Unavailable) else Unavailable(type(error).__name__)
+
+
+def take_alone(db: Database, event: Incoming, now: datetime, content: Content, pack: Pack) -> Work:
+    """The turn of one event by itself; if it fails, it is parked in a transaction of its own."""
+    try:
+        with db.write() as conn:
+            return turns.take(conn, [event], now, content, pack)
+    except DOWN:
+        raise
+    except Exception as error:
+        cause = error.__cause__ if isinstance(error, turns.Redo) else error
+        with db.write() as conn:
+            return turns.park_alone(conn, event, cause or error, now, content, pack)

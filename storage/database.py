@@ -104,6 +104,41 @@ class Database:
             self._lock = None
 
 
+class Memory(Database):
+    """A database in memory that is nobody else's, read and written by one connection. It begins
+    empty, or as another one was when its `image` was taken; `pages` (of 4 kB) is how large it may
+    grow: beyond that a write fails as on a full disk."""
+
+    def __init__(self, image: bytes = b"", pages: int = 0) -> None:
+        self.url, self.sqlite, self._lock = make_url("sqlite://"), True, None
+        self.writer = self.reader = _sqlite_writer(self.url)
+        with self._raw() as raw:
+            if image:
+                raw.deserialize(image)
+        if pages:
+            self.limit(pages)
+
+    def limit(self, pages: int) -> None:
+        """Let it grow no larger; what it has already it keeps."""
+        with self._raw() as raw:
+            raw.execute(f"PRAGMA max_page_count={pages}")
+
+    def image(self) -> bytes:
+        """All of it, for others to begin with."""
+        with self._raw() as raw:
+            return raw.serialize()
+
+    @contextmanager
+    def _raw(self) -> Iterator[sqlite3.Connection]:
+        held = self.writer.raw_connection()
+        try:
+            raw = held.driver_connection
+            assert isinstance(raw, sqlite3.Connection)
+            yield raw
+        finally:
+            held.close()
+
+
 def _lock(database: Path) -> IO[str]:
     """Hold the one right to write to a SQLite file, or say who holds it."""
     try:

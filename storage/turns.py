@@ -12,6 +12,7 @@ from flows.engine import handle
 from flows.profile import changed
 from flows.types import (
     AnyEffect,
+    AnyEvent,
     CancelTimers,
     Erase,
     Fired,
@@ -63,6 +64,8 @@ class Work(Struct):
     queued: list[Row] = []
     timers: dict[Timer, dict[str, Any]] = {}
     waiting: rides.Waiting = {}
+    heard: list[tuple[AnyEvent, Turn]] = []
+    """Each event with the turn that it brought, answers to looks among them."""
     duplicates: int = 0
 
 
@@ -147,7 +150,7 @@ def _one(
         raise Redo  # whoever writes on after an erasure is somebody new
     touched: list[str] = []
     try:
-        turn = _decide(conn, who, incoming, now, content, touched)
+        turn = _decide(conn, who, incoming, now, content, work, touched)
         _note(conn, who, incoming, turn, now, content, pack, work, touched)
     except DOWN:
         raise  # it is not the event that is wrong
@@ -163,9 +166,11 @@ def _decide(
     incoming: Incoming,
     now: datetime,
     content: Content,
+    work: Work,
     touched: list[str],
 ) -> Turn:
     turn = handle(who.state, incoming.event, now, content)
+    work.heard.append((incoming.event, turn))
     replies, effects = list(turn.replies), list(turn.effects)
     while any(isinstance(effect, Look) for effect in turn.effects):
         look = next(effect for effect in turn.effects if isinstance(effect, Look))
@@ -173,7 +178,8 @@ def _decide(
         data = (looks.LOOKS.get(look.what) or teams.LOOKS[look.what])(
             conn, who.id, look.args, now, content
         )
-        turn = handle(turn.state, Found(look.what, data), now, content)
+        turn = handle(turn.state, found := Found(look.what, data), now, content)
+        work.heard.append((found, turn))
         replies += turn.replies
         effects += turn.effects
     return Turn(turn.state, tuple(replies), tuple(effects))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from msgspec.json import decode
 from sqlalchemy import select
 
-from bot.demo import Visitor, _people
+from bot.demo import Visitor, people
 from content.load import load_demo
 from content.schema import Content
 from storage import privacy
@@ -20,7 +20,7 @@ def walked(db: Database, content: Content, many: int) -> None:
     demo = load_demo()
     far = sorted(demo.people, key=lambda person: -person.reach)[:many]
     with db.write() as conn:
-        ids = _people(conn, demo, NOW)
+        ids = people(conn, demo, NOW)
         for at, person in enumerate(far):
             Visitor(conn, person, ids[person.hr_id], demo.uses, content, NOW, at).walk()
 

@@ -37,14 +37,13 @@ from linebot.v3.messaging import (  # type: ignore[import-untyped]
     URIAction,
 )
 
+from bot.channels.line_send import BUTTONS, LABEL
 from bot.channels.parts import clip, is_card, titled
 from bot.channels.session import open_session, unanswered
 from bot.outcomes import Answered, Heard
 from content.schema import Lang, Menu
 from flows.types import Choice, Reply
 
-BUTTONS = 13
-LABEL = 20
 SHOWN = 300
 ALT = 1500
 CHAT_BAR = 14

@@ -25,6 +25,10 @@ Bounds = tuple[int, int, int, int]
 
 OFFICIAL = "https://api.line.me"
 PHOTO = 10 * 1024 * 1024
+BUTTONS = 13
+"""Quick replies under one message."""
+LABEL = 20
+"""UTF-16 units on one of them."""
 PUSHES, MULTICASTS = 2000.0, 200.0
 """Requests a second that LINE takes, of each kind."""
 LOADING = 1.0
