@@ -26,6 +26,13 @@ class Trouble(Problem):
         sentence = content.copy_[lang]["programme_problem_" + self.key]
         return f"{'.'.join(self.loc)}: {sentence.format_map(self.slots)}"
 
+    def show(self, lang: Lang, content: Content) -> str:
+        """The sentence for a page, where its place is seen and nobody types a command."""
+        words = content.copy_[lang]
+        said = words.get("programme_shown_" + self.key) or words["programme_problem_" + self.key]
+        sentence = said.format_map(self.slots)
+        return sentence[:1].upper() + sentence[1:]
+
 
 class Maturity(Struct, frozen=True):
     """What the answers come to; no `level` as long as some are missing. `found` is how many of

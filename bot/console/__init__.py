@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def routes(app: "App") -> list[BaseRoute]:
     """Every page, below /console."""
-    from bot.console import accounts, annual, entrance, overview, reports
+    from bot.console import accounts, annual, entrance, overview, reports, uses
     from bot.console.pages import Console
 
     console = Console(app)
@@ -18,6 +18,7 @@ def routes(app: "App") -> list[BaseRoute]:
         *entrance.PAGES,
         *overview.PAGES,
         *reports.PAGES,
+        *uses.PAGES,
         *annual.PAGES,
         *accounts.PAGES,
     ]

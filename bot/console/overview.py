@@ -84,7 +84,7 @@ def _waiting(conn: Connection, scope: Scope, visit: Visit) -> list[dict[str, Any
     if scope.may("system"):
         add("parked", _count(conn, parked, parked.c.ended_at.is_(None)))
     if scope.may("names"):
-        add("evidence", _new_uses(conn, scope), "/console/reports/evidence")
+        add("evidence", _new_uses(conn, scope), "/console/uses")
     last = ends(visit.app.content)
     if scope.may("send") and last - local(now).date() < SOON:
         add("calendar", (last - local(now).date()).days)

@@ -63,9 +63,13 @@ MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
     "learning": (),
     "results": (
         ("reports", "reports", ("figures", "names")),
+        ("uses", "uses", ("names",)),
+        ("programme", "programme", ("roster",)),
         ("annual", "annual", ("figures",)),
     ),
     "care": (
+        ("wishes", "wishes", ("privacy",)),
+        ("stuck", "stuck", ("system",)),
         ("accounts", "accounts", ("system",)),
         ("own", "own", ()),
     ),
@@ -108,6 +112,13 @@ class Visit:
     def asked(self, name: str) -> str:
         """A parameter of the address."""
         return self.request.query_params.get(name, "")
+
+    def number(self, name: str) -> int:
+        """A number in the path. What no database could hold is nothing that there is."""
+        text = str(self.request.path_params[name])
+        if not text.isdecimal() or len(text) > 18:
+            raise BadRequest(404, "not_found")
+        return int(text)
 
     def said(self, name: str) -> str:
         """A field of the form, without the spaces around it."""
