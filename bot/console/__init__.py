@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def routes(app: "App") -> list[BaseRoute]:
     """Every page, below /console."""
-    from bot.console import accounts, annual, entrance, overview, reports, uses
+    from bot.console import accounts, annual, entrance, overview, reports, uses, wishes
     from bot.console.pages import Console
 
     console = Console(app)
@@ -20,6 +20,7 @@ def routes(app: "App") -> list[BaseRoute]:
         *reports.PAGES,
         *uses.PAGES,
         *annual.PAGES,
+        *wishes.PAGES,
         *accounts.PAGES,
     ]
     return [Mount("/console", routes=[console.route(page) for page in declared])]

@@ -10,7 +10,8 @@ from bot.console.pages import Page, Visit
 from flows import reports as said
 from flows.calendar import ends, local
 from flows.profile import FINISHED
-from storage.models import evidence, parked, profiles, wishes
+from storage import wishes
+from storage.models import evidence, parked, profiles
 from storage.profiles import countable
 from storage.reports import Ask, inside
 from storage.reports.common import View, headcount, standing
@@ -79,10 +80,10 @@ def _waiting(conn: Connection, scope: Scope, visit: Visit) -> list[dict[str, Any
             text = visit.words[f"waits_{key}"].format(n=f"{many:,}")
             found.append({"text": text, "path": path})
 
-    if scope.whole("privacy"):
-        add("wishes", _count(conn, wishes, wishes.c.ended_at.is_(None)))
+    if scope.may("privacy"):
+        add("wishes", wishes.many(conn, scope), "/console/wishes")
     if scope.may("system"):
-        add("parked", _count(conn, parked, parked.c.ended_at.is_(None)))
+        add("parked", _count(conn, parked, parked.c.ended_at.is_(None)), "/console/stuck")
     if scope.may("names"):
         add("evidence", _new_uses(conn, scope), "/console/uses")
     last = ends(visit.app.content)

@@ -110,8 +110,8 @@ class Visit:
         return words(self.lang)
 
     def asked(self, name: str) -> str:
-        """A parameter of the address."""
-        return self.request.query_params.get(name, "")
+        """A parameter of the address, without NUL, which no database keeps."""
+        return self.request.query_params.get(name, "").replace("\x00", "")
 
     def number(self, name: str) -> int:
         """A number in the path. What no database could hold is nothing that there is."""
