@@ -10,7 +10,17 @@ if TYPE_CHECKING:
 
 def routes(app: "App") -> list[BaseRoute]:
     """Every page, below /console."""
-    from bot.console import accounts, annual, entrance, overview, reports, uses, wishes
+    from bot.console import (
+        accounts,
+        annual,
+        entrance,
+        overview,
+        programme,
+        reports,
+        stuck,
+        uses,
+        wishes,
+    )
     from bot.console.pages import Console
 
     console = Console(app)
@@ -21,6 +31,7 @@ def routes(app: "App") -> list[BaseRoute]:
         *uses.PAGES,
         *annual.PAGES,
         *wishes.PAGES,
+        *stuck.PAGES,
         *accounts.PAGES,
     ]
     return [Mount("/console", routes=[console.route(page) for page in declared])]

@@ -10,7 +10,7 @@ from bot.console.pages import Page, Visit
 from flows import reports as said
 from flows.calendar import ends, local
 from flows.profile import FINISHED
-from storage import wishes
+from storage import doubts, wishes
 from storage.models import evidence, parked, profiles
 from storage.profiles import countable
 from storage.reports import Ask, inside
@@ -84,6 +84,7 @@ def _waiting(conn: Connection, scope: Scope, visit: Visit) -> list[dict[str, Any
         add("wishes", wishes.many(conn, scope), "/console/wishes")
     if scope.may("system"):
         add("parked", _count(conn, parked, parked.c.ended_at.is_(None)), "/console/stuck")
+        add("doubts", doubts.many(conn), "/console/stuck")
     if scope.may("names"):
         add("evidence", _new_uses(conn, scope), "/console/uses")
     last = ends(visit.app.content)

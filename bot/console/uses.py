@@ -103,7 +103,7 @@ def _cells(row: dict[str, Any], visit: Visit) -> list[Any]:
         {"text": text, "path": f"/console/uses/{row['id']}"},
         row["hr_id"],
         row["unit"],
-        words["yes"] if row["confirmed"] else words["no"],
+        words["uses_yes"] if row["confirmed"] else words["uses_no"],
         words["use_" + row["status"]],
     ]
 
