@@ -65,15 +65,21 @@ async def _set(app: "App", year: int, plain: dict[str, Any], by: str) -> dict[st
     try:
         made = Programme.model_validate(plain)
     except ValidationError as error:
-        faults = [
-            Trouble(tuple(map(str, fault["loc"])), "shape", {"what": fault["msg"]})
-            for fault in error.errors()
-        ]
-        raise Refused(*faults) from error
+        raise unreadable(error) from error
     version = await app.dispatcher.run(
         lambda conn, now: programmes.keep(conn, year, made, by, now, app.content)
     )
     return {"version": version}
+
+
+def unreadable(error: ValidationError) -> Refused:
+    """Every field that does not fit is named."""
+    return Refused(
+        *(
+            Trouble(tuple(map(str, fault["loc"])), "shape", {"what": fault["msg"]})
+            for fault in error.errors()
+        )
+    )
 
 
 async def _assess(

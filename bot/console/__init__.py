@@ -29,6 +29,7 @@ def routes(app: "App") -> list[BaseRoute]:
         *overview.PAGES,
         *reports.PAGES,
         *uses.PAGES,
+        *programme.PAGES,
         *annual.PAGES,
         *wishes.PAGES,
         *stuck.PAGES,
