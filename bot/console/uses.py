@@ -72,10 +72,10 @@ async def _listed(
     columns = [
         Column("at", words["uses_at"]),
         Column("changed", words["uses_changed"], sorts=False),
+        Column("status", words["uses_status"], sorts=False),
+        Column("confirmed", words["uses_confirmed"], sorts=False),
         Column("who", words["uses_who"]),
         Column("unit", words["uses_unit"]),
-        Column("confirmed", words["uses_confirmed"], sorts=False),
-        Column("status", words["uses_status"], sorts=False),
     ]
     return visit.show(
         "uses",
@@ -101,10 +101,10 @@ def _cells(row: dict[str, Any], visit: Visit) -> list[Any]:
     return [
         long_date(local(row["at"]).date(), visit.lang),
         {"text": text, "path": f"/console/uses/{row['id']}"},
+        words["use_" + row["status"]],
+        words["uses_yes"] if row["confirmed"] else words["uses_no"],
         row["hr_id"],
         row["unit"],
-        words["uses_yes"] if row["confirmed"] else words["uses_no"],
-        words["use_" + row["status"]],
     ]
 
 

@@ -35,9 +35,9 @@ async def index(visit: Visit) -> Response:
         Column("due", words["wishes_due"]),
         Column("left", words["wishes_left"], sorts=False),
         Column("who", words["wishes_who"]),
-        Column("unit", words["wishes_unit"]),
         Column("at", words["wishes_at"]),
         Column("ended", words["wishes_outcome"]),
+        Column("unit", words["wishes_unit"]),
     ]
     return visit.show(
         "wishes",
@@ -68,9 +68,9 @@ def _cells(row: Any, visit: Visit) -> list[Any]:
         long_date(local(row.due).date(), lang),
         _left(row, visit),
         _who(row, visit),
-        row.path or "–",
         long_date(local(row.at).date(), lang),
         _outcome(row, visit),
+        row.path or "–",
     ]
 
 
