@@ -111,20 +111,20 @@ class Control:
             for r in rows
         ]
 
-    async def do_replay(self, parked_id: int) -> bool:
+    async def do_replay(self, parked_id: int, by: int | None = None) -> bool:
         """Give a parked event another turn. Its id makes a second replay harmless, so it is
-        ended only after the turn is on disk."""
+        ended only after the turn is on disk. `by`: the person who wants it."""
         event = await self._app.read(lambda conn: parked.again(conn, parked_id))
         if event is None:
             return False
         await self._app.dispatcher.submit([event])
         return await self._app.dispatcher.run(
-            lambda conn, now: parked.end(conn, parked_id, "replayed", now)
+            lambda conn, now: parked.end(conn, parked_id, "replayed", now, by)
         )
 
-    async def do_discard(self, parked_id: int) -> bool:
+    async def do_discard(self, parked_id: int, by: int | None = None) -> bool:
         return await self._app.dispatcher.run(
-            lambda conn, now: parked.end(conn, parked_id, "discarded", now)
+            lambda conn, now: parked.end(conn, parked_id, "discarded", now, by)
         )
 
     # --- campaigns -----------------------------------------------------------------------

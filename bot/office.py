@@ -9,7 +9,7 @@ from msgspec import to_builtins
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from content.schema import Content, Programme
+from content.schema import Content, Lang, Programme
 from flows.composed import compose
 from flows.programme import Trouble, maturity
 from flows.report import Audience, Counted, make
@@ -26,10 +26,12 @@ AUDIENCES: tuple[Audience, ...] = ("ocsc", "internal")
 
 
 class Office:
-    """One command by name. What cannot be done is an answer, too: `{"refused": [sentences]}`."""
+    """One command by name. What cannot be done is an answer, too: `{"refused": [sentences]}`, in
+    the language of whoever asked."""
 
-    def __init__(self, app: "App") -> None:
+    def __init__(self, app: "App", lang: Lang = "en") -> None:
         self._app = app
+        self._lang = lang
 
     async def ask(self, do: str, args: dict[str, Any]) -> Any:
         try:
@@ -37,8 +39,8 @@ class Office:
                 _require_year(args["year"])
             return await _COMMANDS[do](self._app, **args)
         except Refused as error:
-            content = self._app.content
-            return {"refused": [problem.say("en", content) for problem in error.problems]}
+            content, lang = self._app.content, self._lang
+            return {"refused": [problem.say(lang, content) for problem in error.problems]}
 
 
 def _require_year(year: int) -> None:
@@ -63,15 +65,21 @@ async def _set(app: "App", year: int, plain: dict[str, Any], by: str) -> dict[st
     try:
         made = Programme.model_validate(plain)
     except ValidationError as error:
-        faults = [
-            Trouble(tuple(map(str, fault["loc"])), "shape", {"what": fault["msg"]})
-            for fault in error.errors()
-        ]
-        raise Refused(*faults) from error
+        raise unreadable(error) from error
     version = await app.dispatcher.run(
         lambda conn, now: programmes.keep(conn, year, made, by, now, app.content)
     )
     return {"version": version}
+
+
+def unreadable(error: ValidationError) -> Refused:
+    """Every field that does not fit is named."""
+    return Refused(
+        *(
+            Trouble(tuple(map(str, fault["loc"])), "shape", {"what": fault["msg"]})
+            for fault in error.errors()
+        )
+    )
 
 
 async def _assess(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, select
 
 from bot.copies import as_zip
+from content.schema import Lang
 from storage import audit, ledger, subject, wishes
 from storage.campaigns import Refused
 from storage.models import learners
@@ -21,26 +22,41 @@ if TYPE_CHECKING:
 
 
 class Officer:
-    """One command by name. What cannot be done is an answer, too: `{"refused": [sentences]}`."""
+    """One command by name. What cannot be done is an answer, too: `{"refused": [sentences]}`, in
+    the language of whoever asked."""
 
-    def __init__(self, app: "App") -> None:
+    def __init__(self, app: "App", lang: Lang = "en") -> None:
         self._app = app
+        self._lang = lang
 
     async def ask(self, do: str, args: dict[str, Any]) -> Any:
         try:
             return await _COMMANDS[do](self._app, **args)
         except Refused as error:
-            return {"refused": [problem.say("en", self._app.content) for problem in error.problems]}
+            content, lang = self._app.content, self._lang
+            return {"refused": [problem.say(lang, content) for problem in error.problems]}
         except Denied:
-            return {"refused": ["--by: this request is of a unit that you do not answer for"]}
+            return self._refuse("officer_denied")
         except subject.NoSuchPerson as error:
-            return {"refused": [f"nobody on the roster has the id {error} at HR"]}
+            return self._refuse("officer_no_person", who=error)
         except wishes.NoSuchWish as error:
-            return {"refused": [f"no request {error} is open: see `kaona privacy wishes`"]}
+            return self._refuse("officer_no_wish", id=error)
+        except wishes.NoAnswer as error:
+            return self._refuse(_NO_ANSWER[error.key], most=wishes.LONGEST)
         except FileExistsError as error:
-            return {"refused": [f"{error.filename} exists already: choose another name"]}
+            return self._refuse("officer_exists", path=error.filename)
         except OSError as error:
-            return {"refused": [f"cannot write {error.filename}: {error.strerror}"]}
+            return self._refuse("officer_no_file", path=error.filename, why=error.strerror)
+
+    def _refuse(self, key: str, **slots: Any) -> dict[str, list[str]]:
+        return {"refused": [self._app.content.copy_[self._lang][key].format_map(slots)]}
+
+
+_NO_ANSWER = {
+    "how": "officer_no_answer",
+    "missing": "officer_no_reason",
+    "long": "officer_long_reason",
+}
 
 
 def _scope(conn: Connection, by: str, now: datetime) -> Scope:
@@ -48,16 +64,21 @@ def _scope(conn: Connection, by: str, now: datetime) -> Scope:
     return someone(conn, by, "privacy", now) if by else OPERATOR
 
 
-async def _export(app: "App", person: str, out: str, by: str = "") -> dict[str, Any]:
-    """Write the archive where the officer wants it, for this user only."""
+async def archive(app: "App", person: str, by: str = "") -> tuple[dict[str, Any], bytes]:
+    """Everything that is held about a person: its rows by table, and the archive of it."""
     register = app.content.register_
-    await asyncio.to_thread(_may_write, Path(out))
     made = await app.dispatcher.run(
         lambda conn, now: subject.export(conn, _scope(conn, by, now), person, register, now)
     )
-    data = as_zip(made, app.content, app.clock())
+    return made["tables"], await asyncio.to_thread(as_zip, made, app.content, app.clock())
+
+
+async def _export(app: "App", person: str, out: str, by: str = "") -> dict[str, Any]:
+    """Write the archive where the officer wants it, for this user only."""
+    await asyncio.to_thread(_may_write, Path(out))
+    tables, data = await archive(app, person, by)
     await asyncio.to_thread(_write, Path(out), data)
-    rows = {name: len(found) for name, found in made["tables"].items()}
+    rows = {name: len(found) for name, found in tables.items()}
     return {"tables": rows, "bytes": len(data)}
 
 

@@ -26,6 +26,22 @@ class Trouble(Problem):
         sentence = content.copy_[lang]["programme_problem_" + self.key]
         return f"{'.'.join(self.loc)}: {sentence.format_map(self.slots)}"
 
+    def show(self, lang: Lang, content: Content) -> str:
+        """The sentence for a page, where its place is seen and nobody types a command."""
+        words = content.copy_[lang]
+        said = words.get("programme_shown_" + self.key) or words["programme_problem_" + self.key]
+        sentence = said.format_map(self.slots)
+        return sentence[:1].upper() + sentence[1:]
+
+
+class Gap(Struct, frozen=True):
+    """Something that the report has no words for yet: in which part of the programme, what, and of
+    how many of them."""
+
+    part: str
+    key: str
+    many: int = 1
+
 
 class Maturity(Struct, frozen=True):
     """What the answers come to; no `level` as long as some are missing. `found` is how many of
@@ -133,3 +149,37 @@ def _in_year(loc: tuple[str, ...], day: date | None, year: int) -> Iterator[Prob
 def _unknown(loc: tuple[str, ...], value: str, known: Sequence[str]) -> Iterator[Problem]:
     if value not in known:
         yield Trouble(loc, "unknown", {"value": value, "known": ", ".join(known)})
+
+
+def missing(programme: Programme, content: Content) -> Iterator[Gap]:
+    """What a programme does not say yet and its report would, in the order of its parts."""
+    policy, group, memo = programme.policy, programme.working_group, programme.memo
+    yield from _blank("policy", statement=policy.statement, document=policy.document)
+    yield from _blank("policy", announced_on=policy.announced_on, goal=policy.goals)
+    head = group.head.hr_id or group.head.title or group.head.position_type
+    yield from _blank("working_group", head=head, order=group.order, member=group.members)
+    planned = {plan.group for plan in programme.plans if plan.approach.strip()}
+    yield from _left("plan", {each.id for each in content.framework.groups} - planned)
+    over = {stage.id for stage in programme.stages if stage.state in ("done", "put_off")}
+    yield from _left("stage", {each.id for each in content.cycle.stages} - over)
+    yield from _blank(
+        "follow_up", how=programme.follow_up.how, feedback=programme.follow_up.feedback
+    )
+    kinds = programme.motivation
+    said = kinds.role_models.strip() or kinds.certificates.strip() or kinds.other
+    yield from _blank("follow_up", motivation=said)
+    signs = {sign.id for level in content.cycle.levels for sign in level.signs}
+    yield from _left("maturity", signs - programme.maturity.keys())
+    yield from _blank("memo", department=memo.department, number=memo.number)
+    yield from _blank("memo", signer_name=memo.signer_name, signer_title=memo.signer_title)
+
+
+def _blank(part: str, **values: object) -> Iterator[Gap]:
+    for key, value in values.items():
+        if not (value.strip() if isinstance(value, str) else value):
+            yield Gap(part, key)
+
+
+def _left(part: str, ids: set[str]) -> Iterator[Gap]:
+    if ids:
+        yield Gap(part, part, len(ids))

@@ -352,6 +352,8 @@ RIDING = text("status = 'riding'")
 """Rows whose words are carried by another row, which `chunk` names."""
 PUSHED = text("occurrence_id is not null")
 """Rows of campaigns."""
+DOUBT = text("status = 'uncertain' and settled = ''")
+"""Rows that may have arrived or not, about which nobody has decided yet."""
 KEEPS_HISTORY = ("web", "terminal")
 HISTORY = text(f"channel in {KEEPS_HISTORY}")
 """Rows that a page shows again; the platforms keep their messages themselves."""
@@ -386,6 +388,8 @@ outbox = Table(
     Column("occurrence_id", BigInteger),
     Column("message_id", BigInteger),
     Column("chunk", String(36), nullable=False, server_default=""),
+    Column("settled", String(8), nullable=False, server_default=""),
+    Index("ix_outbox_doubt", "occurrence_id", "id", sqlite_where=DOUBT, postgresql_where=DOUBT),
     Index(
         "ix_outbox_open",
         "channel",

@@ -9,13 +9,16 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    and_,
     case,
     func,
     literal,
     literal_column,
     or_,
     select,
+    true,
     type_coerce,
+    update,
 )
 
 from content.lint import Problem
@@ -206,10 +209,17 @@ def _did(conn: Connection, group: Any, kinds: Sequence[str], within: timedelta) 
 
 
 def resend(
-    conn: Connection, campaign_id: int, now: datetime, content: Content, by: str = ""
+    conn: Connection,
+    campaign_id: int,
+    now: datetime,
+    content: Content,
+    by: str = "",
+    channel: str = "",
+    until: int = 0,
 ) -> int:
     """Send once more, and only once, to those of whom nobody knows whether they got it; how
-    many. Only a person decides that somebody may get it twice."""
+    many. Only a person decides that somebody may get it twice: on a channel, if one is named, and
+    of the rows up to the one that they have seen."""
     row = campaigns.find(conn, campaign_id, lock=True)
     who = campaigns.acting(conn, row, by, now)
     campaigns.require(row, "approved", "done")
@@ -225,13 +235,16 @@ def resend(
             "status": literal("queued"),
             **{name: literal(when, Moment) for name, when in _times(now, ends)},
         }
-        rows = select(*columns.values()).where(
+        mine = and_(
             outbox.c.occurrence_id == sending.id,
             outbox.c.status == "uncertain",
             ~outbox.c.key.endswith(AGAIN),
-            ~select(again.c.id).where(again.c.key == outbox.c.key + AGAIN).exists(),
+            outbox.c.channel == channel if channel else true(),
+            outbox.c.id <= until if until else true(),
         )
-        took = sendings.insert_from(conn, columns, rows)
+        sent = select(again.c.id).where(again.c.key == outbox.c.key + AGAIN).exists()
+        took = sendings.insert_from(conn, columns, select(*columns.values()).where(mine, ~sent))
+        conn.execute(update(outbox).where(mine).values(settled="resent"))
         if took and sending.status == "done":
             journal.turn(conn, sending, "running", now, "resent", cursor=0)
         many += took

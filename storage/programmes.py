@@ -1,7 +1,9 @@
 """The agency's programme of each fiscal year, kept in versions that nobody overwrites unseen."""
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -77,6 +79,35 @@ def keep(
     return version + 1
 
 
+def mark(programme: Programme | None, keys: Iterable[str]) -> str:
+    """Changes whenever one of these parts of a programme does."""
+    plain = (programme or Programme()).model_dump(mode="json", by_alias=True)
+    text = json.dumps({key: plain[key] for key in sorted(keys)}, sort_keys=True)
+    return sha256(text.encode()).hexdigest()[:16]
+
+
+def amend(
+    conn: Connection,
+    year: int,
+    parts: dict[str, Any],
+    seen: str,
+    by: str,
+    now: datetime,
+    content: Content,
+) -> int:
+    """Put some parts of a programme in the place of those that were read (`seen` is their mark),
+    and leave the others as they stand; the new version.
+
+    Raises Refused with all that is wrong, or if somebody else has changed these parts; and
+    pydantic's ValidationError if they are no parts of a programme."""
+    there = current(conn, year, lock=True) or Programme()
+    if seen != mark(there, parts):
+        found = {"version": there.version, "current": there.version, "year": year}
+        raise Refused(Trouble(("version",), "version", found))
+    plain = there.model_dump(mode="json", by_alias=True) | parts
+    return keep(conn, year, Programme.model_validate(plain), by, now, content)
+
+
 def assess(
     conn: Connection,
     year: int,
@@ -114,8 +145,11 @@ def _known(conn: Connection, member: Member, now: datetime) -> Any:
 def _strangers(conn: Connection, programme: Programme, now: datetime) -> list[Trouble]:
     group = programme.working_group
     return [
-        Trouble(("working_group", place, "hr_id"), "no_person", {"value": member.hr_id})
-        for place, member in (("head", group.head), *(("member", m) for m in group.members))
+        Trouble(("working_group", *place, "hr_id"), "no_person", {"value": member.hr_id})
+        for place, member in (
+            (("head",), group.head),
+            *((("member", str(at)), each) for at, each in enumerate(group.members, 1)),
+        )
         if member.hr_id and _known(conn, member, now) is None
     ]
 

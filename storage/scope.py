@@ -97,6 +97,12 @@ def below(path: str) -> ColumnElement[bool]:
     return or_(units.c.path == path, units.c.path.startswith(path + " / ", autoescape=True))
 
 
+def paths(conn: Connection, scope: Scope, power: Power) -> list[str]:
+    """The units that a viewer has this power over, to choose from."""
+    mine = scope.covers(power, units.c.id)
+    return list(conn.execute(select(units.c.path).where(mine).order_by(units.c.path)).scalars())
+
+
 def valid(today: int) -> ColumnElement[bool]:
     """Grants that hold on this day."""
     ends = or_(grants.c.until_on.is_(None), grants.c.until_on > today)

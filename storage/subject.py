@@ -70,6 +70,17 @@ def of_person(conn: Connection, scope: Scope, hr_id: str) -> Subject:
     return _subject(conn, tuple(ids), found)
 
 
+def described(conn: Connection, scope: Scope, hr_id: str) -> dict[str, str]:
+    """Who it is whom the viewer answers for, as the roster says."""
+    whom = of_person(conn, scope, hr_id)
+    row = conn.execute(
+        select(persons.c.hr_id, persons.c.name, persons.c.title, units.c.path)
+        .join(units, units.c.id == persons.c.unit_id)
+        .where(persons.c.id == whom.person)
+    ).one()
+    return dict(row._mapping)
+
+
 def _subject(conn: Connection, ids: tuple[int, ...], person: int | None) -> Subject:
     ours = select(addresses.c.address).where(addresses.c.learner_id.in_(ids))
     return Subject(ids, person, tuple(conn.execute(ours).scalars()))

@@ -50,7 +50,7 @@ async def download(visit: Visit) -> Response:
     """One file: of the frozen report if there is one, else of a draft."""
     year, format = _asked(visit)
     audience = "internal" if visit.said("internal") else "ocsc"
-    made = await Office(visit.app).ask(
+    made = await Office(visit.app, visit.lang).ask(
         "report",
         {"year": year, "audience": audience, "freeze": False, "again": False,
          "by": visit.session.hr_id},
@@ -73,7 +73,7 @@ def _asked(visit: Visit) -> tuple[int, str]:
 async def freeze(visit: Visit) -> Response:
     """Keep the report of a year for good; one that is there is replaced only on purpose."""
     year, _ = _asked(visit)
-    made = await Office(visit.app).ask(
+    made = await Office(visit.app, visit.lang).ask(
         "report",
         {"year": year, "audience": "ocsc", "freeze": True, "again": bool(visit.said("again")),
          "by": visit.session.hr_id},

@@ -11,8 +11,8 @@ from flows import reports as said
 from flows.calendar import day_off, ends, local
 from flows.reports import NOT_JOINED
 from flows.text import long_date
-from storage import campaigns, promises, quota
-from storage.models import evidence, parked, profiles, wishes
+from storage import campaigns, doubts, promises, quota, wishes
+from storage.models import evidence, parked, profiles
 from storage.profiles import countable
 from storage.quota import Quota
 from storage.reports import Ask, inside
@@ -97,12 +97,13 @@ def _waiting(conn: Connection, scope: Scope, visit: Visit) -> list[dict[str, Any
             text = visit.words[f"waits_{key}"].format(n=f"{many:,}")
             found.append({"text": text, "path": path})
 
-    if scope.whole("privacy"):
-        add("wishes", _count(conn, wishes, wishes.c.ended_at.is_(None)))
+    if scope.may("privacy"):
+        add("wishes", wishes.many(conn, scope), "/console/wishes")
     if scope.may("system"):
-        add("parked", _count(conn, parked, parked.c.ended_at.is_(None)))
+        add("parked", _count(conn, parked, parked.c.ended_at.is_(None)), "/console/stuck")
+        add("doubts", doubts.many(conn), "/console/stuck")
     if scope.may("names"):
-        add("evidence", _new_uses(conn, scope), "/console/reports/evidence")
+        add("evidence", _new_uses(conn, scope), "/console/uses")
     if scope.may("send"):
         for state, many in sorted(campaigns.waiting(conn, scope).items()):
             add(f"campaign_{state}", many, f"/console/campaigns?state={state}")

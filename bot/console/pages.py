@@ -73,9 +73,13 @@ MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
     ),
     "results": (
         ("reports", "reports", ("figures", "names")),
+        ("uses", "uses", ("names",)),
+        ("programme", "programme", ("roster",)),
         ("annual", "annual", ("figures",)),
     ),
     "care": (
+        ("wishes", "wishes", ("privacy",)),
+        ("stuck", "stuck", ("system",)),
         ("accounts", "accounts", ("system",)),
         ("own", "own", ()),
     ),
@@ -119,8 +123,15 @@ class Visit:
         return words(self.lang)
 
     def asked(self, name: str) -> str:
-        """A parameter of the address."""
-        return self.request.query_params.get(name, "")
+        """A parameter of the address, without NUL, which no database keeps."""
+        return self.request.query_params.get(name, "").replace("\x00", "")
+
+    def number(self, name: str) -> int:
+        """A number in the path. What no database could hold is nothing that there is."""
+        text = str(self.request.path_params[name])
+        if not text.isdecimal() or len(text) > 18:
+            raise BadRequest(404, "not_found")
+        return int(text)
 
     def said(self, name: str) -> str:
         """A field of the form, without the spaces around it."""

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from msgspec import Struct
 from msgspec.structs import replace
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
@@ -23,10 +23,9 @@ from flows import reports as said
 from flows.calendar import fiscal_bounds, fiscal_year, local
 from flows.reports import Ask, Cell, Chart, Report, Row
 from storage import reports
-from storage.models import units
 from storage.reports import REPORTS, Entry, Wrong
 from storage.reports.funnel import Tally
-from storage.scope import Denied, Power
+from storage.scope import Denied, Power, paths
 
 SORTED = 100_000
 """A table with more rows than this is shown in its own order."""
@@ -215,10 +214,7 @@ def _heads(report: Report, visit: Visit) -> list[dict[str, Any]]:
 
 def _units(conn: Connection, visit: Visit, entry: Entry) -> list[str]:
     """Paths that the viewer may ask for."""
-    if "unit" not in entry.takes:
-        return []
-    mine = visit.scope.covers(entry.power, units.c.id)
-    return list(conn.execute(select(units.c.path).where(mine).order_by(units.c.path)).scalars())
+    return paths(conn, visit.scope, entry.power) if "unit" in entry.takes else []
 
 
 # --- files -------------------------------------------------------------------------------

@@ -12,6 +12,14 @@ document.querySelectorAll("form[method=post]").forEach((form) => {
 const fault = document.querySelector("[aria-invalid=true]");
 if (fault) fault.focus();
 
+// one box that ticks all of its form: <input type="checkbox" data-ticks="name">
+document.querySelectorAll("[data-ticks]").forEach((all) => {
+  all.closest("label").hidden = false;
+  all.addEventListener("change", () => {
+    all.form.querySelectorAll(`[name="${all.dataset.ticks}"]`).forEach((box) => { box.checked = all.checked; });
+  });
+});
+
 // the menu on a phone
 const opener = document.querySelector(".menu-button");
 if (opener) {
