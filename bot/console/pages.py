@@ -70,6 +70,7 @@ MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
     "learning": (
         ("campaigns", "campaigns", ("send", "approve")),
         ("segments", "segments", ("send", "approve")),
+        ("simulator", "simulator", ("content", "send", "system")),
     ),
     "results": (
         ("reports", "reports", ("figures", "names")),
