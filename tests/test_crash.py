@@ -434,13 +434,25 @@ def _undisturbed(world: World) -> Seen:
     return seen[0]
 
 
+def test_a_crash_at_some_boundaries_loses_and_doubles_nothing(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A third of them, others on each engine; the long run takes all."""
+    _crashing(world, capsys, 1 + isinstance(world.base, Postgres), 3)
+
+
+@pytest.mark.soak
 def test_a_crash_at_any_boundary_loses_and_doubles_nothing(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    _crashing(world, capsys, 1, 1)
+
+
+def _crashing(world: World, capsys: pytest.CaptureFixture[str], first: int, every: int) -> None:
     began, expected, tally = time.monotonic(), _undisturbed(world), Tally()
-    n = 0
+    n = first - every
     while True:
-        n += 1
+        n += every
         world.renew()
         told = world.run(bomb=n)
         if told["code"] != DIED:
