@@ -30,15 +30,23 @@ def team(
     conn: Connection, learner_id: int, args: dict[str, Json], now: datetime, content: Content
 ) -> dict[str, Json]:
     """A team's newest figures: of the unit that is asked for, else of the first that the viewer
-    may see. `result` is none (no team, or not theirs), nothing (no figures), or figures."""
+    may see."""
     scope = viewer(conn, learner_id, now)
+    known = shown(conn, scope, args.get("unit", 0), args.get("after", 0))
+    if known["result"] == "none":
+        return known
+    return known | {"waiting": len(digests.waiting(conn, scope, learner_id))}
+
+
+def shown(conn: Connection, scope: Scope, unit_id: int = 0, after: int = 0) -> dict[str, Json]:
+    """The same for whoever looks, in the chat or at a page. `result` is none (no team, or not
+    theirs), nothing (no figures), or figures."""
     found = digests.tops(conn, scope)
-    if args.get("unit"):
-        found = [row for row in [digests.unit(conn, scope, args["unit"])] if row]
+    if unit_id:
+        found = [row for row in [digests.unit(conn, scope, unit_id)] if row]
     if not found:
         return {"result": "none"}
     here, *others = found
-    after = args.get("after", 0)
     below = digests.below_it(conn, scope, here.id, after)
     subs = [*below[: digests.SHOWN], *([] if after else others)][: digests.SHOWN]
     known = {
@@ -47,7 +55,6 @@ def team(
         "subs": [[row.id, row.name] for row in subs],
         "more": len(below) > digests.SHOWN,
         "after": after,
-        "waiting": len(digests.waiting(conn, scope, learner_id)),
         "leads": scope.may("lead", here.path),
     }
     said = digests.newest(conn, scope, here.id)

@@ -24,6 +24,7 @@ def routes(app: "App") -> list[BaseRoute]:
         segments,
         simulator,
         stuck,
+        team,
         uses,
         wishes,
     )
@@ -39,6 +40,7 @@ def routes(app: "App") -> list[BaseRoute]:
         campaigns,
         segments,
         simulator,
+        team,
         reports,
         uses,
         programme,

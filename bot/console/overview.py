@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, func, select
 from starlette.responses import Response
 
-from bot.console.pages import Page, Visit
+from bot.console.pages import MENU, Page, Visit
 from flows import reports as said
 from flows.calendar import day_off, ends, local
 from flows.reports import NOT_JOINED
@@ -29,6 +29,8 @@ AHEAD = timedelta(days=45)
 async def overview(visit: Visit) -> Response:
     """Progress for whoever may see figures; below it what needs somebody, with a way to it."""
     scope, more = visit.scope, dict[str, Any]()
+    if not any(map(scope.may, MENU[""][0][2])) and scope.may("team"):
+        return visit.go("team")
     if may := inside(scope).may("figures"):
         more = _progress(visit, await visit.standing.now())
     waiting = await visit.read(lambda conn: _waiting(conn, scope, visit))
@@ -71,7 +73,7 @@ def _service(conn: Connection, visit: Visit) -> dict[str, Any]:
         "quota": _quota(quota.read(conn, now)),
         "clean": clean,
         "violated": [(visit.words["violated_" + kind], many) for kind, many in kinds.items()],
-        "days_off": [(long_date(day, lang), found.name) for day, found in off],
+        "days_off": [(long_date(day, lang), found.name.of(lang)) for day, found in off],
         "coming": [
             (row.name, said.moment(row.next_due, lang)) for row in campaigns.upcoming(conn, now)
         ],

@@ -73,6 +73,7 @@ MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
         ("simulator", "simulator", ("content", "send", "system")),
     ),
     "results": (
+        ("team", "team", ("team",)),
         ("reports", "reports", ("figures", "names")),
         ("uses", "uses", ("names",)),
         ("programme", "programme", ("roster",)),
