@@ -51,12 +51,13 @@ class Process(Struct):
 
 
 @contextmanager
-def _run(module: str, port: int, *args: str) -> Iterator[Process]:
+def _run(module: str, port: int, *args: str, **more: str) -> Iterator[Process]:
     """A module of ours as a process, once it answers; ended when the block ends."""
     with tempfile.TemporaryFile() as said:
         command = [sys.executable, "-m", module, *args]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=said)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **more}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": said}
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, **quiet)  # type: ignore[call-overload]
         try:
             if not _answers(process, port):
                 said.seek(0)
@@ -127,6 +128,15 @@ def service(url: str, platform: Process | None = None, **more: str) -> Iterator[
     role = "works" if platform else "serves"
     given = [f"{name}={value}" for name, value in settings.items()]
     with _run("benchmarks.serving", port, role, *given) as process:
+        yield process
+
+
+@contextmanager
+def demo(url: str) -> Iterator[Process]:
+    """A made-up agency, served."""
+    port = _free_port()
+    settings = {"KAONA_DATABASE_URL": url, "KAONA_PORT": str(port)}
+    with _run("bot", port, "demo", **settings) as process:
         yield process
 
 
