@@ -56,8 +56,9 @@ def _run(module: str, port: int, *args: str, **more: str) -> Iterator[Process]:
     with tempfile.TemporaryFile() as said:
         command = [sys.executable, "-m", module, *args]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **more}
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": said}
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, **quiet)  # type: ignore[call-overload]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=said
+        )
         try:
             if not _answers(process, port):
                 said.seek(0)
