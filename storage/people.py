@@ -128,6 +128,8 @@ def _named(conn: Connection, text: str) -> ColumnElement[bool]:
     ids = or_(*(_begins(each) for each in {text, text.upper()}))
     if conn.execute(select(persons.c.id).where(ids).limit(1)).first():
         return ids
+    if conn.dialect.name == "sqlite":  # its LIKE minds no case, and is quicker by itself
+        return persons.c.name.contains(text, autoescape=True)
     return persons.c.name.icontains(text, autoescape=True)
 
 

@@ -65,9 +65,10 @@ def _wanted(visit: Visit, paths: list[str]) -> tuple[Wanted, str]:
     """What the address asks for, and what is wrong with it, if anything is."""
     sort, down = tables.order(visit, SORTS, "name")
     asked = {name: visit.asked(name).strip() for name in ("q", "unit", "group", "joined", "left")}
+    if len(asked["q"]) > LONGEST:
+        return Wanted(), visit.words["field_too_long"].format(most=LONGEST)
     known = (
-        len(asked["q"]) <= LONGEST
-        and "\x00" not in asked["q"]
+        "\x00" not in asked["q"]
         and asked["unit"] in ("", *paths)
         and asked["group"] in ("", *(id for id, _ in _groups(visit)))
         and asked["joined"] in ("", "yes", "no")
