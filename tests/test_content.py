@@ -333,6 +333,8 @@ BUILT = {
         *("deadline_short", "deadline_before", "unit", "nobody", "slot_nobody", "quota", "shape"),
         *("no_campaign", "no_template", "no_person", "no_officer", "own_author", "hash_other"),
         *("moved", "moved_same", "time_gone", "not_paused", "nothing_held", "nothing_uncertain"),
+        *("stale", "not_yours", "not_theirs", "no_segment", "segment_of_all", "segment_unnamed"),
+        *("segment_name_long", "segment_name_taken"),
         *(f"status_{status}" for status in ("draft", "checked", "approved", "done", "cancelled")),
     },
     "programme_problem_": {

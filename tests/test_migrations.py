@@ -125,6 +125,27 @@ def test_the_second_version_s_facts_and_roles_are_taken_over(empty: Database) ->
     assert rows(empty, "select void from claim_codes") == [(False,)]
 
 
+def test_campaigns_keep_the_units_that_they_name(empty: Database) -> None:
+    to(empty, "0004")
+    specs = ({"segment": {"units": ["u", "v / w", "u"]}}, {"segment": {}}, {})
+    with empty.write() as conn:
+        conn.execute(text("insert into units (id, name, path) values (1, 'u', 'u')"))
+        conn.execute(
+            text("insert into persons (id, hr_id, name, unit_id) values (1, 'boss', 'b', 1)")
+        )
+        for spec in specs:
+            conn.execute(
+                text("insert into campaigns (name, spec, status, author_id, created_at) values "
+                     "('c', :spec, 'draft', 1, 0)"),
+                {"spec": json.dumps(spec)},
+            )  # fmt: skip
+
+    migrate(empty)
+
+    found = rows(empty, "select campaign_id, path from campaign_units order by campaign_id, path")
+    assert found == [(1, "u"), (1, "v / w")]
+
+
 def test_a_second_time_changes_nothing(empty: Database) -> None:
     migrate(empty)
     migrate(empty)
