@@ -1,14 +1,15 @@
 """Messages that may have arrived or not: shown by what they belong to, sent once more, or left."""
 
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, and_, case, func, select, update
+from sqlalchemy import Connection, Select, Subquery, and_, case, func, select, update
 
 from content.schema import Content
 from storage import outcomes
 from storage.audit import note
-from storage.models import DOUBT, campaigns, occurrences, outbox
+from storage.models import DOUBT, Moment, campaigns, occurrences, outbox
 from storage.outcomes import AGAIN
 from storage.scope import Scope
 
@@ -35,23 +36,25 @@ class Doubts(Struct, frozen=True):
 def listing(conn: Connection, scope: Scope) -> list[Doubts]:
     """What nobody has decided about, the oldest first; of whom is not told."""
     scope.require("system")
-    first = case((outbox.c.key.endswith(AGAIN), 0), else_=1)
-    each = (
-        select(
-            outbox.c.occurrence_id,
-            outbox.c.purpose,
-            outbox.c.channel,
-            func.count().label("many"),
-            func.sum(first).label("again"),
-            func.min(func.coalesce(outbox.c.ended_at, outbox.c.created_at)).label("since"),
-            func.max(outbox.c.id).label("until"),
+    return [
+        Doubts(
+            row.campaign,
+            row.name,
+            row.purpose,
+            row.channel,
+            int(row.many),
+            int(row.again) if row.status in RESENDABLE else 0,
+            row.since,
+            row.until,
         )
-        .where(DOUBT)
-        .group_by(outbox.c.occurrence_id, outbox.c.purpose, outbox.c.channel)
-        .subquery()
-    )
-    since = func.min(each.c.since, type_=outbox.c.created_at.type)
-    rows = conn.execute(
+        for row in conn.execute(_by_campaign())
+    ]
+
+
+def _by_campaign() -> Select[Any]:
+    each = _by_sending()
+    since = func.min(each.c.since, type_=Moment())
+    return (
         select(
             func.coalesce(occurrences.c.campaign_id, 0).label("campaign"),
             func.coalesce(func.max(campaigns.c.name), "").label("name"),
@@ -70,19 +73,25 @@ def listing(conn: Connection, scope: Scope) -> list[Doubts]:
         .order_by(since)
         .limit(MOST)
     )
-    return [
-        Doubts(
-            row.campaign,
-            row.name,
-            row.purpose,
-            row.channel,
-            int(row.many),
-            int(row.again) if row.status in RESENDABLE else 0,
-            row.since,
-            row.until,
+
+
+def _by_sending() -> Subquery:
+    """By what the index has; the conditions are in its own words."""
+    first = case((outbox.c.key.endswith(AGAIN), 0), else_=1)
+    return (
+        select(
+            outbox.c.occurrence_id,
+            outbox.c.purpose,
+            outbox.c.channel,
+            func.count().label("many"),
+            func.sum(first).label("again"),
+            func.min(func.coalesce(outbox.c.ended_at, outbox.c.created_at)).label("since"),
+            func.max(outbox.c.id).label("until"),
         )
-        for row in rows
-    ]
+        .where(DOUBT)
+        .group_by(outbox.c.occurrence_id, outbox.c.purpose, outbox.c.channel)
+        .subquery()
+    )
 
 
 def many(conn: Connection) -> int:

@@ -235,13 +235,7 @@ def resend(
             "status": literal("queued"),
             **{name: literal(when, Moment) for name, when in _times(now, ends)},
         }
-        mine = and_(
-            outbox.c.occurrence_id == sending.id,
-            outbox.c.status == "uncertain",
-            ~outbox.c.key.endswith(AGAIN),
-            outbox.c.channel == channel if channel else true(),
-            outbox.c.id <= until if until else true(),
-        )
+        mine = _uncertain(sending.id, channel, until)
         sent = select(again.c.id).where(again.c.key == outbox.c.key + AGAIN).exists()
         took = sendings.insert_from(conn, columns, select(*columns.values()).where(mine, ~sent))
         conn.execute(update(outbox).where(mine).values(settled="resent"))
@@ -252,6 +246,17 @@ def resend(
         raise campaigns.Refused(Problem(("campaign",), "nothing_uncertain"))
     campaigns.reopen(conn, campaign_id, now, many, who)
     return many
+
+
+def _uncertain(sending_id: int, channel: str, until: int) -> ColumnElement[bool]:
+    """Rows of a sending that were not sent twice yet."""
+    return and_(
+        outbox.c.occurrence_id == sending_id,
+        outbox.c.status == "uncertain",
+        ~outbox.c.key.endswith(AGAIN),
+        outbox.c.channel == channel if channel else true(),
+        outbox.c.id <= until if until else true(),
+    )
 
 
 _SAME = ("learner_id", "channel", "address", "lane", "purpose", "occurrence_id", "message_id")

@@ -5,6 +5,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from msgspec import DecodeError
 from msgspec.json import Decoder
 from msgspec.structs import replace
 from sqlalchemy import Connection, func, insert, select, update
@@ -73,13 +74,17 @@ def failed_again(conn: Connection, ids: Sequence[int]) -> int:
 
 
 def again(conn: Connection, parked_id: int) -> Incoming | None:
-    """The event for another turn, under an id of its own: the first one counts as seen."""
+    """The event for another turn, under an id of its own: the first one counts as seen. None for
+    what cannot be read: another version may have written it."""
     row = conn.execute(
         select(parked).where(parked.c.id == parked_id, parked.c.ended_at.is_(None))
     ).first()
     if row is None or not row.address:
         return None
-    event = _decode(row.event)
+    try:
+        event = _decode(row.event)
+    except DecodeError:
+        return None
     return replace(event, bot=REPLAY, event_id=str(parked_id), reply_token="", timer=0)
 
 

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from bot.console import pages
+from bot.console.programme import PARTS
 from tests.agency import POISON
 from tests.browsing import CHROMIUM, LANGUAGES, Console, judge
 
@@ -23,7 +24,9 @@ def test_every_page_keeps_to_wcag_and_to_the_phone(
     console: Console, officer: dict[str, Any], lang: str
 ) -> None:
     faults = judge(console, [], ("sign-in", "invitation/none"), lang)
-    more = (*PAGES, "accounts", "reports/quality?sort=-many")
+    programme = ("programme", "programme/2570", *(f"programme/2570/{part}" for part in PARTS))
+    care = ("uses", "uses?status=", "wishes", "wishes/person?who=HR-a1", "stuck")
+    more = (*PAGES, *programme, *care, "accounts", "reports/quality?sort=-many")
     faults += judge(console, officer["cookies"], more, lang)
 
     assert faults == []

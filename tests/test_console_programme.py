@@ -161,7 +161,8 @@ def test_each_fault_is_beside_its_field(
             assert value in answer.text
 
 
-def test_two_officers_at_one_part_do_not_overwrite_each_other(office: Office) -> None:
+def test_two_officers_at_one_part_do_not_overwrite_each_other(either: Office) -> None:
+    office = either
     office.enter("hr")
     old = seen(office, "policy")
     save(office, "policy", policy__document="ของคนแรก")

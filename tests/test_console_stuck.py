@@ -135,6 +135,17 @@ def test_what_names_no_event_does_nothing(
     assert ends(office) == [None]
 
 
+def test_what_another_version_wrote_is_no_bug(office: Office) -> None:
+    """Trying again what cannot be decoded was an error of the server."""
+    row = {"channel": "line", "bot": "b", "event_id": "e", "address": "Ua1", "event": "{}"}
+    row |= {"error": "KeyError at x.py:1", "at": office.edge.app.clock()}
+    office.run(lambda conn, now: conn.execute(insert(parked).values(row)) and None)
+    office.enter("admin")
+    assert office.send("/console/stuck", id="1", do="replay").status_code == 303
+    assert WORDS["stuck_not"].format(n=1) in office.get("/console/stuck").text
+    assert ends(office) == [None]
+
+
 def test_what_cannot_be_read_is_marked_and_only_let_go(office: Office) -> None:
     row = {"channel": "line", "bot": "", "event_id": "", "address": "", "event": POISON}
     row |= {"error": "unreadable: bad shape", "at": office.edge.app.clock()}
@@ -232,8 +243,9 @@ def test_a_campaign_goes_once_more_where_it_was_wanted(
 
 
 def test_what_is_left_is_gone_from_the_page_and_stays_uncertain(
-    office: Office, content: Content
+    either: Office, content: Content
 ) -> None:
+    office = either
     id = doubt(office, content)
     office.enter("admin")
     fields = {"campaign": str(id), "purpose": "due", "channel": "telegram"}

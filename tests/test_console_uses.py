@@ -47,7 +47,8 @@ def test_who_sees_names_sees_uses(office: Office, who: str, status: int) -> None
     assert office.get(f"/console/uses/{use_of(office, 'a1')}").status_code == status
 
 
-def test_a_use_is_read_put_in_words_chosen_and_undone(office: Office) -> None:
+def test_a_use_is_read_put_in_words_chosen_and_undone(either: Office) -> None:
+    office = either
     office.enter("hr")
     id = use_of(office, "a1")
     assert f"/console/uses/{id}" in office.get("/console/uses").text

@@ -128,7 +128,8 @@ def test_erasure_is_not_answered_by_hand(office: Office) -> None:
     assert row(office, id).ended_at is None
 
 
-def test_an_officer_of_a_part_has_that_part(office: Office) -> None:
+def test_an_officer_of_a_part_has_that_part(either: Office) -> None:
+    office = either
     part(office)
     mine, other = wish(office, "a1"), wish(office, "a2", text=POISON)
     office.enter("b2")

@@ -113,9 +113,17 @@ def _cells(row: dict[str, Any], visit: Visit) -> list[Any]:
 
 async def view(visit: Visit) -> Response:
     """What was written beside the words for the report. That it was read is written down."""
-    id, scope = visit.number("id"), visit.scope
-    use = await _find(visit, id)
-    await visit.write(lambda conn, now: chosen.opened(conn, scope, id, now))
+    id, scope, content = visit.number("id"), visit.scope, visit.app.content
+
+    def look(conn: Connection, now: datetime) -> dict[str, Any]:
+        use = chosen.one(conn, scope, id, content)
+        chosen.opened(conn, scope, id, now)
+        return use
+
+    try:
+        use = await visit.write(look)
+    except Refused:
+        raise BadRequest(404, "not_found") from None
     return _shown(visit, use, use["narrative"], use["found"])
 
 
@@ -167,11 +175,11 @@ async def decide(visit: Visit) -> Response:
             case _:
                 raise BadRequest(400, "bad_form")
 
-    if do == "check":
-        shown = text[: 2 * LONGEST]
-        found = await visit.read(lambda conn: chosen.told(conn, scope, id, shown, content))
-        return _shown(visit, use, text, found)
     try:
+        if do == "check":
+            shown = text[: 2 * LONGEST]
+            found = await visit.read(lambda conn: chosen.told(conn, scope, id, shown, content))
+            return _shown(visit, use, text, found)
         await visit.write(work)
     except Refused as refused:
         return await _refused(visit, use, text, refused)

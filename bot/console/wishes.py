@@ -17,6 +17,7 @@ from flows import reports as said
 from flows.calendar import local
 from flows.text import long_date
 from storage import subject, wishes
+from storage.campaigns import Refused
 from storage.scope import Denied, Power
 from storage.wishes import LONGEST, ORDERS, STATES, Kind, NoAnswer, NoSuchWish, Sought
 
@@ -211,6 +212,8 @@ async def copy(visit: Visit) -> Response:
     except subject.NoSuchPerson:
         fault = visit.app.content.copy_[visit.lang]["officer_no_person"].format(who=who)
         return await _person(visit, who, fault)
+    except Refused:  # the role has ended meanwhile
+        raise Denied("privacy") from None
     name = f"kaona-person-{local(visit.app.clock()):%Y-%m-%d}.zip"
     return visit.attach(data, name, "application/zip")
 
