@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def routes(app: "App") -> list[BaseRoute]:
     """Every page, below /console."""
-    from bot.console import accounts, annual, entrance, overview, reports
+    from bot.console import accounts, annual, entrance, overview, reports, roles
     from bot.console.pages import Console
 
     console = Console(app)
@@ -20,5 +20,6 @@ def routes(app: "App") -> list[BaseRoute]:
         *reports.PAGES,
         *annual.PAGES,
         *accounts.PAGES,
+        *roles.PAGES,
     ]
     return [Mount("/console", routes=[console.route(page) for page in declared])]

@@ -67,6 +67,7 @@ MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
     ),
     "care": (
         ("accounts", "accounts", ("system",)),
+        ("roles", "roles", ("system", "roster")),
         ("own", "own", ()),
     ),
 }
@@ -112,6 +113,14 @@ class Visit:
     def said(self, name: str) -> str:
         """A field of the form, without the spaces around it."""
         return self.form.one(name).strip()
+
+    @property
+    def id(self) -> int:
+        """The number in the path; one that no row can have is a page that is not there."""
+        found: int = self.request.path_params["id"]
+        if found >= 2**63:
+            raise BadRequest(404, "not_found")
+        return found
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         return await self.app.read(query)
@@ -250,7 +259,8 @@ class Console:
         if page.needs and not any(map(visit.scope.may, page.needs)):
             raise Denied(page.needs[0])
         if page.proof and not visit.proved:
-            return visit.ask_proof(page.place)
+            back = _here(request).removeprefix("/console/") if page.method == "GET" else page.place
+            return visit.ask_proof(back)
         return await page.answer(visit)
 
     async def _session(self, request: Request) -> Session | None:
