@@ -28,6 +28,7 @@ from bot.dispatch import Dispatcher
 from bot.headers import SecurityHeaders
 from bot.keeper import Keeper
 from bot.limits import Pace
+from bot.oidc import Provider
 from bot.polling import poll
 from bot.push import Pusher
 from bot.render.certificate import pdf
@@ -107,6 +108,7 @@ class App:
         self.sender = Sender(self.db, self._channels(), self.content, photos, clock, safety)
         self.chats = WebChats(self)
         self.vault = Vault(settings.secret_key)
+        self.sign_on = Provider(settings) if settings.oidc_issuer else None
         self.pusher = Pusher(self)
         self.badges = Badges(self)
         self.dispatcher = Dispatcher(self.db, self.content, pack, clock, self._queued)

@@ -10,16 +10,29 @@ if TYPE_CHECKING:
 
 def routes(app: "App") -> list[BaseRoute]:
     """Every page, below /console."""
-    from bot.console import accounts, annual, entrance, overview, reports, roles
+    from bot.console import (
+        accounts,
+        annual,
+        entrance,
+        journal,
+        oidc,
+        overview,
+        reports,
+        roles,
+        tokens,
+    )
     from bot.console.pages import Console
 
     console = Console(app)
     declared = [
         *entrance.PAGES,
+        *oidc.PAGES,
         *overview.PAGES,
         *reports.PAGES,
         *annual.PAGES,
         *accounts.PAGES,
         *roles.PAGES,
+        *journal.PAGES,
+        *tokens.PAGES,
     ]
     return [Mount("/console", routes=[console.route(page) for page in declared])]

@@ -46,8 +46,7 @@ async def invite(visit: Visit) -> Response:
     except Refused as refused:
         fault = visit.words["account_" + refused.key].format(who=hr_id)
         return await _listed(visit, fault=fault, typed=hr_id)
-    base = visit.app.settings.public_url or str(visit.request.base_url).rstrip("/")
-    return await _listed(visit, link=f"{base}/console/invitation/{token}")
+    return await _listed(visit, link=f"{visit.base}/console/invitation/{token}")
 
 
 async def end(visit: Visit) -> Response:

@@ -68,6 +68,8 @@ MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
     "care": (
         ("accounts", "accounts", ("system",)),
         ("roles", "roles", ("system", "roster")),
+        ("audit", "audit", ("privacy", "system")),
+        ("tokens", "tokens", ("figures", "names", "privacy", "system")),
         ("own", "own", ()),
     ),
 }
@@ -90,6 +92,16 @@ class Visit:
         """Who is signed in; pages that are open to everybody do not ask."""
         assert self._session is not None
         return self._session
+
+    @property
+    def present(self) -> Session | None:
+        """Whoever may be signed in, on a page that is open to everybody."""
+        return self._session
+
+    @property
+    def base(self) -> str:
+        """The address under which the world reaches this service."""
+        return self.app.settings.public_url or str(self.request.base_url).rstrip("/")
 
     @property
     def scope(self) -> Scope:
@@ -150,6 +162,7 @@ class Visit:
                 csrf=self._session.csrf if self._session else "",
                 menu=self._menu(),
                 demo=self.app.demo,
+                sign_on=self.app.sign_on is not None,
                 version=webchat.version("console"),
                 nonce=self.request.scope["nonce"],
                 said=unquote(self.request.cookies.get(SAID, "")),
