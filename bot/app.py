@@ -30,6 +30,7 @@ from bot.keeper import Keeper
 from bot.limits import Pace
 from bot.oidc import Provider
 from bot.polling import poll
+from bot.probes import Probed
 from bot.push import Pusher
 from bot.render.certificate import pdf
 from bot.render.pictures import draw
@@ -109,6 +110,8 @@ class App:
         self.chats = WebChats(self)
         self.vault = Vault(settings.secret_key)
         self.sign_on = Provider(settings) if settings.oidc_issuer else None
+        self.probed: dict[str, Probed] = {}
+        """What each channel said when somebody last asked."""
         self.pusher = Pusher(self)
         self.badges = Badges(self)
         self.dispatcher = Dispatcher(self.db, self.content, pack, clock, self._queued)

@@ -135,6 +135,14 @@ def var_folder(settings: Settings) -> Path:
     return Path("var")
 
 
+def origin(settings: Settings, name: str) -> str:
+    """Where a setting's value comes from: environment, file, or default."""
+    alias = str(Settings.model_fields[name].validation_alias)
+    if name not in settings.model_fields_set:
+        return "default"
+    return "environment" if alias in os.environ else "file"
+
+
 def names() -> list[str]:
     return [str(field.validation_alias) for field in Settings.model_fields.values()]
 

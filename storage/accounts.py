@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from flows.calendar import local
@@ -330,9 +330,28 @@ def succeeded(conn: Connection, who: str) -> None:
 # --- for whoever runs the system -------------------------------------------------------------
 
 
-def listing(conn: Connection, now: datetime) -> Sequence[Any]:
+SORTS: dict[str, Any] = {
+    "name": persons.c.name,
+    "who": persons.c.hr_id,
+    "login": func.coalesce(accounts.c.login, ""),
+}
+
+
+class Listed(Struct, frozen=True):
+    """Which accounts to list; `who` is in the name or begins the id at HR or the login."""
+
+    who: str = ""
+    sort: str = "name"
+    limit: int = 100
+    offset: int = 0
+
+
+def listing(
+    conn: Connection, now: datetime, wanted: Listed | None = None, person: int = 0
+) -> Sequence[Any]:
     """Everybody with an account or an open invitation: who, login, when they were last here, and
-    whether the account is closed."""
+    whether the account is closed. With a person only theirs."""
+    wanted = wanted or Listed()
     seen = (
         select(sessions.c.person_id, func.max(sessions.c.seen_at).label("seen_at"))
         .group_by(sessions.c.person_id)
@@ -340,6 +359,15 @@ def listing(conn: Connection, now: datetime) -> Sequence[Any]:
     )
     open_ = select(invites.c.person_id).where(invites.c.expires_at > now)
     known = select(accounts.c.person_id)
+    more: list[ColumnElement[bool]] = [persons.c.id == person] if person else []
+    if wanted.who:
+        more.append(
+            persons.c.name.icontains(wanted.who, autoescape=True)
+            | persons.c.hr_id.istartswith(wanted.who, autoescape=True)
+            | accounts.c.login.istartswith(wanted.who, autoescape=True)
+        )
+    column = SORTS.get(wanted.sort.removeprefix("-"), persons.c.name)
+    order = column.desc() if wanted.sort.startswith("-") else column
     return conn.execute(
         select(
             persons.c.id,
@@ -347,11 +375,15 @@ def listing(conn: Connection, now: datetime) -> Sequence[Any]:
             persons.c.name,
             accounts.c.login,
             accounts.c.ended_at,
+            accounts.c.oidc_subject,
+            accounts.c.oidc_email,
             seen.c.seen_at,
             persons.c.id.in_(open_).label("invited"),
         )
         .join(accounts, accounts.c.person_id == persons.c.id, isouter=True)
         .join(seen, seen.c.person_id == persons.c.id, isouter=True)
-        .where(persons.c.id.in_(known) | persons.c.id.in_(open_))
-        .order_by(persons.c.name)
+        .where(persons.c.id.in_(known) | persons.c.id.in_(open_), *more)
+        .order_by(order, persons.c.id)
+        .limit(wanted.limit)
+        .offset(wanted.offset)
     ).all()

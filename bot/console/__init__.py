@@ -19,6 +19,8 @@ def routes(app: "App") -> list[BaseRoute]:
         overview,
         reports,
         roles,
+        settings,
+        setup,
         tokens,
     )
     from bot.console.pages import Console
@@ -33,6 +35,8 @@ def routes(app: "App") -> list[BaseRoute]:
         *accounts.PAGES,
         *roles.PAGES,
         *journal.PAGES,
+        *settings.PAGES,
+        *setup.PAGES,
         *tokens.PAGES,
     ]
     return [Mount("/console", routes=[console.route(page) for page in declared])]

@@ -6,10 +6,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, func, select
 from starlette.responses import Response
 
+from bot.console import setup
 from bot.console.pages import Page, Visit
 from flows import reports as said
 from flows.calendar import ends, local
 from flows.profile import FINISHED
+from storage import beginnings
 from storage.models import evidence, parked, profiles, wishes
 from storage.profiles import countable
 from storage.reports import Ask, inside
@@ -83,6 +85,8 @@ def _waiting(conn: Connection, scope: Scope, visit: Visit) -> list[dict[str, Any
         add("wishes", _count(conn, wishes, wishes.c.ended_at.is_(None)))
     if scope.may("system"):
         add("parked", _count(conn, parked, parked.c.ended_at.is_(None)))
+        begun = beginnings.read(conn, now)
+        add("setup", setup.missing(visit.app.settings, visit.app.probed, begun), "/console/setup")
     if scope.may("names"):
         add("evidence", _new_uses(conn, scope), "/console/reports/evidence")
     last = ends(visit.app.content)

@@ -68,6 +68,8 @@ MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
     "care": (
         ("accounts", "accounts", ("system",)),
         ("roles", "roles", ("system", "roster")),
+        ("settings", "settings", ("system",)),
+        ("setup", "setup", ("system",)),
         ("audit", "audit", ("privacy", "system")),
         ("tokens", "tokens", ("figures", "names", "privacy", "system")),
         ("own", "own", ()),
