@@ -347,7 +347,7 @@ class Listed(Struct, frozen=True):
 
 
 def listing(
-    conn: Connection, now: datetime, wanted: Listed | None = None, person: int = 0
+    conn: Connection, now: datetime, wanted: Listed | None = None, person: int | None = None
 ) -> Sequence[Any]:
     """Everybody with an account or an open invitation: who, login, when they were last here, and
     whether the account is closed. With a person only theirs."""
@@ -359,7 +359,7 @@ def listing(
     )
     open_ = select(invites.c.person_id).where(invites.c.expires_at > now)
     known = select(accounts.c.person_id)
-    more: list[ColumnElement[bool]] = [persons.c.id == person] if person else []
+    more: list[ColumnElement[bool]] = [] if person is None else [persons.c.id == person]
     if wanted.who:
         more.append(
             persons.c.name.icontains(wanted.who, autoescape=True)

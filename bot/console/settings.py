@@ -43,7 +43,7 @@ async def index(visit: Visit) -> Response:
         engine="SQLite" if app.db.sqlite else "PostgreSQL",
         schema=await asyncio.to_thread(app.db.version),
         expected=HEAD,
-        version=_version(),
+        release=_version(),
         calendar=long_date(last, visit.lang),
         values=_values(visit),
     )
