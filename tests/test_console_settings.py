@@ -21,7 +21,7 @@ from storage.database import Database
 from storage.models import audit
 from tests.agency import Agency, full
 from tests.offices import Office
-from tests.running import edge, ready
+from tests.running import edge, eventually, ready
 
 LINE_HOOK = "https://kaona.example.go.th/webhook/line"
 TELEGRAM_HOOK = "https://kaona.example.go.th/webhook/telegram"
@@ -89,6 +89,7 @@ def test_line_says_what_is_missing(office: Office) -> None:
                       ("reset", "line_silent"), ("garbled", "line_silent")],
 )  # fmt: skip
 def test_line_does_not_answer_as_it_should(office: Office, fault: Any, id: str) -> None:
+    eventually(lambda: office.edge.app.line_id)  # the service itself has asked who we are
     office.edge.line.fail_next(1, fault, "/v2/bot/info")
     assert look_at(office, "line") == {id: False}
 
