@@ -199,8 +199,10 @@ def _conditions(conn: Connection, wanted: Search) -> list[ColumnElement[bool]] |
     if wanted.action:
         found.append(audit.c.action == wanted.action)
     if wanted.about:
-        about = _person(conn, wanted.about)
-        found.append(audit.c.target == (wanted.about if about is None else f"person:{about}"))
+        about = target_of(conn, wanted.about)
+        if not about:
+            return None
+        found.append(audit.c.target == about)
     if wanted.first:
         begins = _first_since(conn, wanted.first)
         if begins is None:
@@ -211,6 +213,15 @@ def _conditions(conn: Connection, wanted: Search) -> list[ColumnElement[bool]] |
     if wanted.past:
         found.append(audit.c.id > wanted.past if wanted.oldest else audit.c.id < wanted.past)
     return found
+
+
+def target_of(conn: Connection, about: str) -> str:
+    """The target that is meant by an id at HR, or by a target itself; empty if it is neither, so
+    that no name which somebody typed comes into the log."""
+    person = _person(conn, about)
+    if person is not None:
+        return f"person:{person}"
+    return about if re.fullmatch(r"[a-z_]{1,20}(:[\w.:/{}-]{1,60})?", about, re.ASCII) else ""
 
 
 def _person(conn: Connection, hr_id: str) -> int | None:

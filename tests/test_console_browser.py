@@ -22,7 +22,9 @@ def test_every_page_keeps_to_wcag_and_to_the_phone(
     console: Console, officer: dict[str, Any], lang: str
 ) -> None:
     faults = judge(console, [], ("sign-in", "invitation/none"), lang)
-    more = (*PAGES, "accounts", "reports/quality?sort=-many")
+    care = ("roles", "roles/give", "tokens", "tokens/new", "hooks", "hooks/new", "audit",
+            "settings", "setup")  # fmt: skip
+    more = (*PAGES, *care, "accounts", "reports/quality?sort=-many")
     faults += judge(console, officer["cookies"], more, lang)
 
     assert faults == []

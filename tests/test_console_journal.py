@@ -67,6 +67,8 @@ def test_entries_are_found_by_person_action_target_and_day(office: Office) -> No
     assert "Name-a" not in html
     noted = [row.data for row in office.edge.rows(select(table)) if row.action == "view_audit"]
     assert len(noted) == 9
+    office.get("/console/audit?about=Somchai+Jaidee")
+    assert "Somchai" not in str(office.edge.rows(select(table))), "nobody's name is kept"
 
 
 @pytest.mark.parametrize(

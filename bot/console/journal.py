@@ -28,12 +28,11 @@ async def index(visit: Visit) -> Response:
     rows: list[Any] = []
     names: dict[str, str] = {}
     if not faults:
+        about = await visit.read(lambda conn: audit.target_of(conn, wanted.about))
         rows, names = await visit.read(lambda conn: _read(conn, visit, wanted))
         seen = len(rows[: tables.PAGE])
         await visit.write(
-            lambda conn, now: audit.note(
-                conn, scope.viewer, "view_audit", wanted.about[:LONGEST], now, entries=seen
-            )
+            lambda conn, now: audit.note(conn, scope.viewer, "view_audit", about, now, entries=seen)
         )
     return await _shown(visit, wanted, rows, names, faults)
 
