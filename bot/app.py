@@ -108,12 +108,9 @@ class App:
         photos, safety = self.var / "photos", settings.line_safety
         self.sender = Sender(self.db, self._channels(), self.content, photos, clock, safety)
         self.chats = WebChats(self)
-        self.vault = Vault(settings.secret_key)
+        self.vault, self.probed = Vault(settings.secret_key), dict[str, Probed]()
         self.sign_on = Provider(settings) if settings.oidc_issuer else None
-        self.probed: dict[str, Probed] = {}
-        """What each channel said when somebody last asked."""
-        self.pusher = Pusher(self)
-        self.badges = Badges(self)
+        self.pusher, self.badges = Pusher(self), Badges(self)
         self.dispatcher = Dispatcher(self.db, self.content, pack, clock, self._queued)
         self.edge = web.Edge(self)
         self.scheduler = Scheduler(self)

@@ -359,13 +359,9 @@ def listing(
     )
     open_ = select(invites.c.person_id).where(invites.c.expires_at > now)
     known = select(accounts.c.person_id)
-    more: list[ColumnElement[bool]] = [] if person is None else [persons.c.id == person]
+    more = [] if person is None else [persons.c.id == person]
     if wanted.who:
-        more.append(
-            persons.c.name.icontains(wanted.who, autoescape=True)
-            | persons.c.hr_id.istartswith(wanted.who, autoescape=True)
-            | accounts.c.login.istartswith(wanted.who, autoescape=True)
-        )
+        more.append(_called(wanted.who))
     column = SORTS.get(wanted.sort.removeprefix("-"), persons.c.name)
     order = column.desc() if wanted.sort.startswith("-") else column
     return conn.execute(
@@ -387,3 +383,12 @@ def listing(
         .limit(wanted.limit)
         .offset(wanted.offset)
     ).all()
+
+
+def _called(who: str) -> ColumnElement[bool]:
+    """In the name, or how the id at HR or the login begins."""
+    return (
+        persons.c.name.icontains(who, autoescape=True)
+        | persons.c.hr_id.istartswith(who, autoescape=True)
+        | accounts.c.login.istartswith(who, autoescape=True)
+    )
