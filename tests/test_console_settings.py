@@ -90,7 +90,7 @@ def test_line_says_what_is_missing(office: Office) -> None:
 )  # fmt: skip
 def test_line_does_not_answer_as_it_should(office: Office, fault: Any, id: str) -> None:
     eventually(lambda: office.edge.app.line_id)  # the service itself has asked who we are
-    office.edge.line.fail_next(1, fault, "/v2/bot/info")
+    office.edge.line.fail_next(2, fault, "/v2/bot/info")  # a lost GET is asked again
     assert look_at(office, "line") == {id: False}
 
 
