@@ -29,7 +29,9 @@ from bot.dispatch import Dispatcher
 from bot.headers import SecurityHeaders
 from bot.keeper import Keeper
 from bot.limits import Pace
+from bot.oidc import Provider
 from bot.polling import poll
+from bot.probes import Probed
 from bot.push import Pusher
 from bot.render.certificate import pdf
 from bot.render.pictures import draw
@@ -108,7 +110,8 @@ class App:
         photos, safety = self.var / "photos", settings.line_safety
         self.sender = Sender(self.db, self._channels(), self.content, photos, clock, safety)
         self.chats = WebChats(self)
-        self.vault = Vault(settings.secret_key)
+        self.vault, self.probed = Vault(settings.secret_key), dict[str, Probed]()
+        self.sign_on = Provider(settings) if settings.oidc_issuer else None
         self.pusher, self.simulations = Pusher(self), Simulations()
         self.badges = Badges(self)
         self.dispatcher = Dispatcher(self.db, self.content, pack, clock, self._queued)

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 
 class Unfit(Exception):
-    """A hook that cannot be; the message says which field and why."""
+    """A hook that cannot be; the message says which field and why, `field` and `key` the same in a
+    word each."""
+
+    def __init__(self, field: str, key: str, said: str) -> None:
+        super().__init__(f"{field}: {said}")
+        self.field = field
+        self.key = key
 
 
 async def ask(app: "App", do: str, args: dict[str, Any]) -> Any:
@@ -74,14 +80,14 @@ def hook_row(
     try:
         outside.check(url, app.settings.friends)
     except outside.Forbidden as error:
-        raise Unfit(f"url: {error}") from error
+        raise Unfit("url", error.key, str(error)) from error
     known = ", ".join(records.TOPICS)
     if set(topics) - set(records.TOPICS) or (topics and kind == "xapi"):
-        raise Unfit(f"topics: of a webhook, and only these: {known}")
+        raise Unfit("topics", "unknown", f"of a webhook, and only these: {known}")
     if kind == "webhook" and (user or password):
-        raise Unfit("user, password: of a learning record store; webhooks are signed")
+        raise Unfit("user", "signed", "of a learning record store; webhooks are signed")
     if kind == "xapi" and not user:
-        raise Unfit("user: a learning record store asks for a user and a password")
+        raise Unfit("user", "missing", "a learning record store asks for a user and a password")
     shown = WHSEC + base64.b64encode(secrets.token_bytes(32)).decode()
     secret = shown if kind == "webhook" else f"{user}:{password}"
     row = {"kind": kind, "url": url, "topics": " ".join(topics)}
@@ -112,7 +118,7 @@ async def _hook_end(app: "App", id: int) -> dict[str, Any]:
 
 
 async def _hook_resume(app: "App", id: int) -> dict[str, Any]:
-    await app.dispatcher.run(lambda conn, now: hooks.resume(conn, id, now))
+    await app.dispatcher.run(lambda conn, now: hooks.resume(conn, OPERATOR, id, now))
     return {}
 
 

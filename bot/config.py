@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -40,6 +41,10 @@ class Settings(BaseSettings):
 
     telegram_rate: float = Field(30.0, ge=1, le=100_000, validation_alias="TELEGRAM_RATE")
 
+    oidc_issuer: str = Field("", validation_alias="KAONA_OIDC_ISSUER")
+    oidc_client_id: str = Field("", validation_alias="KAONA_OIDC_CLIENT_ID")
+    oidc_client_secret: str = Field("", validation_alias="KAONA_OIDC_CLIENT_SECRET")
+
     hook_hosts: str = Field("", validation_alias="KAONA_HOOK_HOSTS")
     badge_key: str = Field("", validation_alias="KAONA_BADGE_KEY")
 
@@ -51,6 +56,14 @@ class Settings(BaseSettings):
         except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"no time zone is called {name!r}, try Asia/Bangkok") from error
         return name
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _issuer(cls, url: str) -> str:
+        """As the provider writes it, to the letter: it may end with a slash."""
+        if url and not url.startswith(("https://", "http://")):
+            raise ValueError("must begin with https://")
+        return url
 
     @field_validator("public_url", "line_base", "telegram_base")
     @classmethod
@@ -77,6 +90,17 @@ class Settings(BaseSettings):
                 raise ValueError("TELEGRAM_WEBHOOK_SECRET: webhook mode needs 32 letters or more")
             if not self.public_url.startswith("https://"):
                 raise ValueError("KAONA_PUBLIC_URL: Telegram's webhook mode needs an https:// URL")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_sign_on(self) -> "Settings":
+        """The agency's own sign-on is on with all that it needs, or off."""
+        parts = (self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret)
+        if any(parts) and not all(parts):
+            raise ValueError("KAONA_OIDC_ISSUER: needs _CLIENT_ID and _CLIENT_SECRET, too")
+        host = urlsplit(self.oidc_issuer).hostname
+        if self.oidc_issuer.startswith("http://") and host not in ("localhost", "127.0.0.1"):
+            raise ValueError("KAONA_OIDC_ISSUER: must begin with https://")
         return self
 
     @property
@@ -109,6 +133,14 @@ def var_folder(settings: Settings) -> Path:
     if settings.database_url.startswith("sqlite:///"):
         return Path(settings.database_url.removeprefix("sqlite:///")).parent
     return Path("var")
+
+
+def origin(settings: Settings, name: str) -> str:
+    """Where a setting's value comes from: environment, file, or default."""
+    alias = str(Settings.model_fields[name].validation_alias)
+    if name not in settings.model_fields_set:
+        return "default"
+    return "environment" if alias in os.environ else "file"
 
 
 def names() -> list[str]:

@@ -3,13 +3,14 @@ erasures and the anchors of the audit log written beside the database."""
 
 import asyncio
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from msgspec import Struct
 from sqlalchemy import Connection, insert, select, update
 
 from bot import lines
@@ -33,6 +34,14 @@ PURGE, ANCHOR = "nightly: purge", "nightly: anchor"
 """Signs of life of what happens once a day."""
 
 
+class Check(Struct):
+    """A walk along the audit log: how many entries it has seen, of how many."""
+
+    done: int = 0
+    of: int = 1
+    over: bool = False
+
+
 class Keeper:
     """What the ticker asks once a minute. Everything in it may be cut short and begun again."""
 
@@ -42,6 +51,8 @@ class Keeper:
         self._anchors = app.var / "audit_anchors.jsonl"
         self._noted = 0
         """The latest entry that the ledger's file has."""
+        self.checking: Check | None = None
+        """A verification of the audit log that is under way in this process."""
 
     async def tidy(self) -> None:
         if await self._app.read(lambda conn: wishes.waiting(conn, self._app.clock())):
@@ -49,7 +60,7 @@ class Keeper:
         if await self._app.read(ledger.newest) != self._noted:  # somebody was erased in a turn
             await self.sync()
         await self.anchor()
-        await self.check()
+        await self.look_back()
         await self.purge_at_night()
 
     # --- erasing -------------------------------------------------------------------------
@@ -209,7 +220,7 @@ class Keeper:
 
     # --- promises ------------------------------------------------------------------------
 
-    async def check(self) -> None:
+    async def look_back(self) -> None:
         """Once a day, by one process, hold yesterday against what was promised."""
         app = self._app
         yesterday = app.today().toordinal() - 1
@@ -254,12 +265,40 @@ class Keeper:
         secret = self._app.settings.secret_key.encode()
         return hmac.new(secret, f"anchor {anchor.id} {anchor.hash}".encode(), "sha256").hexdigest()
 
-    async def verify(self) -> audit.Broken | None:
+    async def verify(self, told: Callable[[int], None] = lambda _: None) -> audit.Broken | None:
         anchors = await asyncio.to_thread(self.anchors)
-        return await self._app.read(lambda conn: audit.verify(conn, anchors))
+        return await self._app.read(lambda conn: audit.verify(conn, anchors, told))
+
+    async def check(self, by: int) -> None:
+        """Have the log verified while others go on; one at a time. How it ended is an entry."""
+        if self.checking is not None:
+            return
+        start, last = await self._app.read(_span)
+        self.checking = Check(of=max(last - start, 1))
+        self._app.spawn(self._check(self.checking, by, start))
+
+    async def _check(self, job: Check, by: int, start: int) -> None:
+        def told(id: int) -> None:
+            job.done = id - start
+
+        try:
+            broken = await self.verify(told)
+            result = "done" if broken is None else "refused"
+            found = {} if broken is None else {"entry": broken.id, "why": broken.why}
+            await self._app.dispatcher.run(
+                lambda conn, now: audit.note(conn, by, audit.VERIFIED, "", now, result, **found)
+            )
+        finally:
+            job.over, self.checking = True, None
 
 
 # --- small things --------------------------------------------------------------------
+
+
+def _span(conn: Connection) -> tuple[int, int]:
+    """After which entry the log begins, and its newest."""
+    newest = audit.last(conn)
+    return audit.beginning(conn), newest.id if newest else 0
 
 
 def _key(entry: Entry) -> tuple[str, int]:

@@ -22,7 +22,11 @@ NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class Forbidden(Exception):
-    """An address that nothing is sent to; the message says why."""
+    """An address that nothing is sent to; the message says why, `key` the same in a word."""
+
+    def __init__(self, key: str, said: str) -> None:
+        super().__init__(said)
+        self.key = key
 
 
 class Answer(Struct, frozen=True):
@@ -42,23 +46,23 @@ def check(url: str, friends: Collection[str]) -> str:
     """The address itself, if something may ever be sent there. `friends` are hosts (or host:port)
     that need be neither https nor public."""
     if len(url) > LONGEST or re.search(r"[\s\x00-\x20\\]", url):
-        raise Forbidden("this is not a web address")
+        raise Forbidden("address", "this is not a web address")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise Forbidden("this is not a web address") from None
+        raise Forbidden("address", "this is not a web address") from None
     if not host or parts.scheme not in ("https", "http"):
-        raise Forbidden("the address must begin with https://")
+        raise Forbidden("https", "the address must begin with https://")
     if parts.username or parts.password or parts.fragment:
-        raise Forbidden("the address must hold no user name, password or fragment")
+        raise Forbidden("user", "the address must hold no user name, password or fragment")
     if is_friend(host, port, friends):
         return url
     if parts.scheme != "https":
-        raise Forbidden("the address must begin with https://")
+        raise Forbidden("https", "the address must begin with https://")
     literal = _address(host)
     if literal is not None and not is_public(literal):
-        raise Forbidden("the address is not on the public internet: see KAONA_HOOK_HOSTS")
+        raise Forbidden("public", "the address is not on the public internet: see KAONA_HOOK_HOSTS")
     return url
 
 

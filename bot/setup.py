@@ -24,14 +24,15 @@ async def setup(settings: Settings, content: Content, out: Console) -> None:
         raise ConfigError("no channel is on: set LINE_CHANNEL_SECRET or TELEGRAM_BOT_TOKEN")
     try:
         if settings.line_token:
-            await _line(settings, content, out)
+            await set_line(settings, content, out)
         if settings.telegram_token:
-            await _telegram(settings, content, out)
+            await set_telegram(settings, content, out)
     except SendError as error:
         raise ConfigError(f"the platform refused: {error}") from error
 
 
-async def _line(settings: Settings, content: Content, out: Console) -> None:
+async def set_line(settings: Settings, content: Content, out: Console) -> None:
+    """LINE's rich menu."""
     sender = LineSender(settings.line_token, clock=_now, base=settings.line_base)
     await sender.start()
     try:
@@ -44,7 +45,8 @@ async def _line(settings: Settings, content: Content, out: Console) -> None:
         await sender.close()
 
 
-async def _telegram(settings: Settings, content: Content, out: Console) -> None:
+async def set_telegram(settings: Settings, content: Content, out: Console) -> None:
+    """Telegram's commands and, where it is to call us, its webhook."""
     base = settings.telegram_base
     sender = TelegramSender(settings.telegram_token, clock=_now, draw=draw, base=base)
     await sender.start()

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from flows.calendar import local
@@ -46,6 +46,13 @@ class Account(Struct, frozen=True):
     password: str
     totp: str
     totp_step: int
+    issuer: str = ""
+    subject: str = ""
+    """Who they are at the agency's own sign-on; both empty: not bound to it."""
+
+
+SSO = "sso "
+"""How the login of an account without a password begins: with a space in it, nobody types it."""
 
 
 # --- invitations -------------------------------------------------------------------------
@@ -125,11 +132,107 @@ def end(conn: Connection, scope: Scope, hr_id: str, now: datetime) -> None:
     """Close an account and end its sessions. An invitation opens it again."""
     person = conn.execute(select(persons.c.id).where(persons.c.hr_id == hr_id)).scalar()
     closed = update(accounts).where(accounts.c.person_id == person, accounts.c.ended_at.is_(None))
-    if person is None or not conn.execute(closed.values(ended_at=now)).rowcount:
+    ended = {"ended_at": now, **_UNBOUND}
+    if person is None or not conn.execute(closed.values(ended)).rowcount:
         raise Refused("nobody")
     conn.execute(delete(sessions).where(sessions.c.person_id == person))
     conn.execute(delete(invites).where(invites.c.person_id == person))
     audit.note(conn, scope.viewer, "account_ended", f"person:{person}", now)
+
+
+# --- the agency's own sign-on --------------------------------------------------------------
+
+_UNBOUND: dict[str, Any] = {"oidc_issuer": None, "oidc_subject": None, "oidc_email": ""}
+
+
+def bind(conn: Connection, token: str, issuer: str, subject: str, now: datetime) -> int:
+    """Use an invitation once: from now on its person is whoever this is at the sign-on. An account
+    that is bound is not bound to another. The person."""
+    found = invited(conn, token, now)
+    if found is None:
+        raise Refused("link_over")
+    person = int(found.person_id)
+    if (has := of(conn, person)) is not None and has.subject:
+        raise Refused("oidc_bound")
+    if conn.execute(delete(invites).where(invites.c.hash == digest(token))).rowcount != 1:
+        raise Refused("link_over")
+    _make_open(conn, person, now)
+    _bind(conn, person, issuer, subject)
+    conn.execute(delete(sessions).where(sessions.c.person_id == person))
+    audit.note(conn, person, "oidc_bound", f"person:{person}", now, way="invitation")
+    return person
+
+
+def _make_open(conn: Connection, person: int, now: datetime) -> None:
+    """An account that is open, made if need be. One that was closed has no password any more."""
+    if of(conn, person) is not None:
+        return
+    blank = {"login": f"{SSO}{person}", "password": "", "totp": "", "changed_at": now}
+    again = blank | {"ended_at": None}
+    if not conn.execute(
+        update(accounts).where(accounts.c.person_id == person).values(again)
+    ).rowcount:
+        conn.execute(insert(accounts).values(blank | {"person_id": person, "created_at": now}))
+
+
+def _bind(conn: Connection, person: int, issuer: str, subject: str) -> None:
+    who = {"oidc_issuer": issuer, "oidc_subject": subject, "oidc_email": ""}
+    try:
+        with conn.begin_nested():
+            conn.execute(update(accounts).where(accounts.c.person_id == person).values(who))
+    except IntegrityError:
+        raise Refused("oidc_taken") from None
+
+
+def expect(conn: Connection, scope: Scope, person: int, email: str, now: datetime) -> None:
+    """Let the first who signs in at the sign-on with this address, verified there, be this
+    person."""
+    here = select(persons.c.id).where(persons.c.id == person, present(local(now).toordinal()))
+    if conn.execute(here).first() is None:
+        raise Refused("nobody")
+    if not scope_of(conn, person, now).rights:
+        raise Refused("no_role")
+    if (has := of(conn, person)) is not None and has.subject:
+        raise Refused("oidc_bound")
+    waiting = select(accounts.c.person_id).where(
+        accounts.c.oidc_email == email, accounts.c.person_id != person
+    )
+    if conn.execute(waiting).first() is not None:
+        raise Refused("oidc_taken")
+    _make_open(conn, person, now)
+    mine = update(accounts).where(accounts.c.person_id == person)
+    conn.execute(mine.values(oidc_email=email))
+    audit.note(conn, scope.viewer, "oidc_expected", f"person:{person}", now)
+
+
+def unbind(conn: Connection, scope: Scope, person: int, now: datetime) -> None:
+    """Whoever this is at the sign-on is nobody here any more; their sessions end."""
+    has = of(conn, person)
+    if has is None:
+        raise Refused("nobody")
+    mine = update(accounts).where(accounts.c.person_id == person)
+    conn.execute(mine.values(_UNBOUND))
+    conn.execute(delete(sessions).where(sessions.c.person_id == person))
+    audit.note(conn, scope.viewer, "oidc_unbound", f"person:{person}", now)
+
+
+def known_as(
+    conn: Connection, issuer: str, subject: str, email: str, now: datetime
+) -> Account | None:
+    """The open account of whoever this is at the sign-on. If it is nobody's, one may be waiting
+    for this address; it is bound, once and for good."""
+    open_ = accounts.c.ended_at.is_(None)
+    bound = (accounts.c.oidc_issuer == issuer, accounts.c.oidc_subject == subject)
+    row = conn.execute(select(accounts).where(open_, *bound)).first()
+    if row is None and email:
+        waits = (accounts.c.oidc_email == email, accounts.c.oidc_subject.is_(None))
+        row = conn.execute(select(accounts).where(open_, *waits)).first()
+        if row is not None:
+            _bind(conn, row.person_id, issuer, subject)
+            audit.note(
+                conn, row.person_id, "oidc_bound", f"person:{row.person_id}", now, way="email"
+            )
+    return _account(row)
 
 
 # --- signing in ----------------------------------------------------------------------------
@@ -153,7 +256,8 @@ def of(conn: Connection, person_id: int) -> Account | None:
 def _account(row: Any) -> Account | None:
     if row is None:
         return None
-    return Account(row.person_id, row.login, row.password, row.totp, row.totp_step)
+    who = (row.oidc_issuer or "", row.oidc_subject or "")
+    return Account(row.person_id, row.login, row.password, row.totp, row.totp_step, *who)
 
 
 def spend_code(conn: Connection, person_id: int, step: int) -> bool:
@@ -226,9 +330,28 @@ def succeeded(conn: Connection, who: str) -> None:
 # --- for whoever runs the system -------------------------------------------------------------
 
 
-def listing(conn: Connection, now: datetime) -> Sequence[Any]:
+SORTS: dict[str, Any] = {
+    "name": persons.c.name,
+    "who": persons.c.hr_id,
+    "login": func.coalesce(accounts.c.login, ""),
+}
+
+
+class Listed(Struct, frozen=True):
+    """Which accounts to list; `who` is in the name or begins the id at HR or the login."""
+
+    who: str = ""
+    sort: str = "name"
+    limit: int = 100
+    offset: int = 0
+
+
+def listing(
+    conn: Connection, now: datetime, wanted: Listed | None = None, person: int | None = None
+) -> Sequence[Any]:
     """Everybody with an account or an open invitation: who, login, when they were last here, and
-    whether the account is closed."""
+    whether the account is closed. With a person only theirs."""
+    wanted = wanted or Listed()
     seen = (
         select(sessions.c.person_id, func.max(sessions.c.seen_at).label("seen_at"))
         .group_by(sessions.c.person_id)
@@ -236,6 +359,11 @@ def listing(conn: Connection, now: datetime) -> Sequence[Any]:
     )
     open_ = select(invites.c.person_id).where(invites.c.expires_at > now)
     known = select(accounts.c.person_id)
+    more = [] if person is None else [persons.c.id == person]
+    if wanted.who:
+        more.append(_called(wanted.who))
+    column = SORTS.get(wanted.sort.removeprefix("-"), persons.c.name)
+    order = column.desc() if wanted.sort.startswith("-") else column
     return conn.execute(
         select(
             persons.c.id,
@@ -243,11 +371,24 @@ def listing(conn: Connection, now: datetime) -> Sequence[Any]:
             persons.c.name,
             accounts.c.login,
             accounts.c.ended_at,
+            accounts.c.oidc_subject,
+            accounts.c.oidc_email,
             seen.c.seen_at,
             persons.c.id.in_(open_).label("invited"),
         )
         .join(accounts, accounts.c.person_id == persons.c.id, isouter=True)
         .join(seen, seen.c.person_id == persons.c.id, isouter=True)
-        .where(persons.c.id.in_(known) | persons.c.id.in_(open_))
-        .order_by(persons.c.name)
+        .where(persons.c.id.in_(known) | persons.c.id.in_(open_), *more)
+        .order_by(order, persons.c.id)
+        .limit(wanted.limit)
+        .offset(wanted.offset)
     ).all()
+
+
+def _called(who: str) -> ColumnElement[bool]:
+    """In the name, or how the id at HR or the login begins."""
+    return (
+        persons.c.name.icontains(who, autoescape=True)
+        | persons.c.hr_id.istartswith(who, autoescape=True)
+        | accounts.c.login.istartswith(who, autoescape=True)
+    )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
 
 from flows.calendar import local
 from storage import audit
@@ -83,11 +83,10 @@ def find(conn: Connection, id: int) -> Any:
 
 
 def end(conn: Connection, scope: Scope, id: int, now: datetime, problem: str = "") -> None:
-    """Push nothing more to it. A person ends their own; the operator any."""
-    mine = [hooks.c.person_id == scope.viewer] if scope.viewer is not None else []
+    """Push nothing more to it. A person ends their own; who looks after the system, any."""
     ended = (
         update(hooks)
-        .where(hooks.c.id == id, hooks.c.ended_at.is_(None), *mine)
+        .where(hooks.c.id == id, hooks.c.ended_at.is_(None), *_mine(scope))
         .values(ended_at=now, due=None, problem=problem)
         .returning(hooks.c.person_id)
     )
@@ -97,18 +96,58 @@ def end(conn: Connection, scope: Scope, id: int, now: datetime, problem: str = "
     audit.note(conn, scope.viewer, "hook_ended", f"person:{whose}", now, hook=id, reason=problem)
 
 
-def resume(conn: Connection, id: int, now: datetime) -> None:
+def _mine(scope: Scope) -> list[ColumnElement[bool]]:
+    """One's own; of whoever looks after the system, all."""
+    if scope.viewer is None or scope.whole("system"):
+        return []
+    return [hooks.c.person_id == scope.viewer]
+
+
+SORTS: dict[str, Any] = {
+    "id": hooks.c.id,
+    "hr_id": persons.c.hr_id,
+    "kind": hooks.c.kind,
+    "url": hooks.c.url,
+    "created": hooks.c.created_at,
+}
+
+
+def seen(
+    conn: Connection, scope: Scope, kind: str, sort: str, limit: int, offset: int = 0
+) -> Sequence[Any]:
+    """Hooks that the viewer may see, of one kind or of all."""
+    column = SORTS.get(sort.removeprefix("-"), hooks.c.id)
+    order = column.desc() if sort.startswith("-") else column
+    wanted = [hooks.c.kind == kind] if kind else []
+    return conn.execute(
+        select(hooks, persons.c.hr_id)
+        .join(persons, persons.c.id == hooks.c.person_id)
+        .where(*wanted, *_mine(scope))
+        .order_by(order, hooks.c.id)
+        .limit(limit)
+        .offset(offset)
+    ).all()
+
+
+def seen_one(conn: Connection, scope: Scope, id: int) -> Any:
+    row = conn.execute(select(hooks).where(hooks.c.id == id, *_mine(scope))).first()
+    if row is None:
+        raise Unknown(f"there is no hook {id}")
+    return row
+
+
+def resume(conn: Connection, scope: Scope, id: int, now: datetime) -> None:
     """Go on where it ended: nothing of what happened meanwhile is left out."""
     again = (
         update(hooks)
-        .where(hooks.c.id == id, hooks.c.ended_at.is_not(None))
+        .where(hooks.c.id == id, hooks.c.ended_at.is_not(None), *_mine(scope))
         .values(ended_at=None, due=now, failures=0, problem="")
         .returning(hooks.c.person_id)
     )
     whose = conn.execute(again).scalar()
     if whose is None:
         raise Unknown(f"no hook {id} has ended: see `kaona hook list`")
-    audit.note(conn, None, "hook_resumed", f"person:{whose}", now, hook=id)
+    audit.note(conn, scope.viewer, "hook_resumed", f"person:{whose}", now, hook=id)
 
 
 # --- pushing -----------------------------------------------------------------------------

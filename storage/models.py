@@ -694,9 +694,15 @@ accounts = Table(
     Column("created_at", Moment, nullable=False),
     Column("changed_at", Moment, nullable=False),
     Column("ended_at", Moment),
+    Column("oidc_issuer", Text),
+    Column("oidc_subject", String(255)),
+    Column("oidc_email", Text, nullable=False, server_default=""),
+    Index("ix_accounts_oidc", "oidc_issuer", "oidc_subject", unique=True),
 )
 """Who may sign in to the console. What they may do there is in `grants`. The secret of the second
-factor is sealed; `totp_step` is the last of its codes that was used."""
+factor is sealed; `totp_step` is the last of its codes that was used. Whoever signs in at the
+agency's own provider is known by issuer and subject; `oidc_email` is what an admin has entered, by
+which the first sign-in there finds its account."""
 
 recoveries = Table(
     "recoveries",
@@ -785,7 +791,10 @@ audit = Table(
     Column("result", String(16), nullable=False, server_default="done"),
     Column("data", Text, nullable=False, server_default="{}"),
     Column("hash", String(64), nullable=False),
-    Index("ix_audit_target", "target"),
+    Index("ix_audit_target", "target", "id"),
+    Index("ix_audit_by_id", "by_id", "id"),
+    Index("ix_audit_action", "action", "id"),
+    Index("ix_audit_at", "at"),
 )
 """Who did what to whose data, each row sealed with the one before (storage/audit.py)."""
 

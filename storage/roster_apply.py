@@ -33,6 +33,7 @@ from storage.models import (
     postings,
     profiles,
     roster_changes,
+    sessions,
     timers,
     units,
 )
@@ -310,9 +311,12 @@ def apply_due(conn: Connection, now: datetime) -> int:
 
 
 def end_grants(conn: Connection, ids: Sequence[int], day: int) -> None:
-    """They hold no more from that day on; what was to begin by then never was."""
+    """They hold no more from that day on; what was to begin by then never was. Whoever had them
+    signs in again."""
     for part in _parts(ids):
         mine = grants.c.id.in_(part)
+        had = select(grants.c.person_id).where(mine)
+        conn.execute(delete(sessions).where(sessions.c.person_id.in_(had)))
         conn.execute(delete(grants).where(mine, grants.c.from_on >= day))
         still = or_(grants.c.until_on.is_(None), grants.c.until_on > day)
         conn.execute(update(grants).where(mine, still).values(until_on=day))

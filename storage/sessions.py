@@ -117,3 +117,18 @@ def end_own(conn: Connection, person_id: int, id: int, now: datetime) -> bool:
     if ended:
         audit.note(conn, person_id, "sign_out", f"person:{person_id}", now, session=id)
     return ended
+
+
+def end_others(conn: Connection, scope: Scope, person_id: int, id: int, now: datetime) -> int:
+    """Sign somebody's browser out, or with no id all of them; how many those were. For whoever
+    looks after the system."""
+    scope.require("system")
+    mine = [sessions.c.person_id == person_id]
+    if id:
+        mine.append(sessions.c.id == id)
+    many = conn.execute(delete(sessions).where(*mine)).rowcount
+    if many:
+        audit.note(
+            conn, scope.viewer, "session_ended", f"person:{person_id}", now, session=id, many=many
+        )
+    return many

@@ -8,11 +8,11 @@ from hashlib import sha256
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
 from flows.calendar import local
 from storage import audit
-from storage.models import persons, tokens
+from storage.models import EPOCH, persons, tokens
 from storage.scope import Scope, present, scope_of
 
 PREFIX = "kaona_"
@@ -68,6 +68,51 @@ def listing(conn: Connection) -> Sequence[Any]:
         .join(persons, persons.c.id == tokens.c.person_id)
         .order_by(tokens.c.id.desc())
     ).all()
+
+
+SORTS: dict[str, Any] = {
+    "id": tokens.c.id,
+    "hr_id": persons.c.hr_id,
+    "name": tokens.c.name,
+    "created": tokens.c.created_at,
+    "expires": tokens.c.expires_at,
+    "used": func.coalesce(tokens.c.used_at, EPOCH),
+}
+
+
+def _mine(scope: Scope) -> list[ColumnElement[bool]]:
+    """One's own; of whoever looks after the system, all."""
+    if scope.whole("system"):
+        return []
+    return [tokens.c.person_id == scope.viewer]
+
+
+def seen(
+    conn: Connection, scope: Scope, state: str, sort: str, limit: int, offset: int, now: datetime
+) -> Sequence[Any]:
+    """Keys that the viewer may see: that are good, over, revoked, or all."""
+    column = SORTS.get(sort.removeprefix("-"), tokens.c.id)
+    order = column.desc() if sort.startswith("-") else column
+    is_ = {
+        "good": (tokens.c.revoked_at.is_(None), tokens.c.expires_at > now),
+        "over": (tokens.c.revoked_at.is_(None), tokens.c.expires_at <= now),
+        "revoked": (tokens.c.revoked_at.is_not(None),),
+    }
+    return conn.execute(
+        select(tokens, persons.c.hr_id)
+        .join(persons, persons.c.id == tokens.c.person_id)
+        .where(*is_.get(state, ()), *_mine(scope))
+        .order_by(order, tokens.c.id)
+        .limit(limit)
+        .offset(offset)
+    ).all()
+
+
+def revoke_seen(conn: Connection, scope: Scope, id: int, now: datetime) -> None:
+    """Revoke one's own key; whoever looks after the system, any."""
+    if conn.execute(select(tokens.c.id).where(tokens.c.id == id, *_mine(scope))).first() is None:
+        raise Unknown(f"there is no key {id}")
+    revoke(conn, id, now, scope.viewer)
 
 
 def revoke(conn: Connection, id: int, now: datetime, by: int | None = None) -> None:

@@ -26,7 +26,16 @@ def test_every_page_keeps_to_wcag_and_to_the_phone(
     faults = judge(console, [], ("sign-in", "invitation/none"), lang)
     programme = ("programme", "programme/2570", *(f"programme/2570/{part}" for part in PARTS))
     care = ("uses", "uses?status=", "wishes", "wishes/person?who=HR-a1", "stuck")
-    more = (*PAGES, *programme, *care, "accounts", "reports/quality?sort=-many")
+    care += ("roles", "roles/give", "tokens", "tokens/new", "hooks", "hooks/new", "audit")
+    more = (
+        *PAGES,
+        *programme,
+        *care,
+        "settings",
+        "setup",
+        "accounts",
+        "reports/quality?sort=-many",
+    )
     faults += judge(console, officer["cookies"], more, lang)
 
     assert faults == []

@@ -16,15 +16,21 @@ def routes(app: "App") -> list[BaseRoute]:
         campaigns,
         codes,
         entrance,
+        journal,
+        oidc,
         overview,
         people,
         programme,
         reports,
+        roles,
         roster,
         segments,
+        settings,
+        setup,
         simulator,
         stuck,
         team,
+        tokens,
         uses,
         wishes,
     )
@@ -33,6 +39,7 @@ def routes(app: "App") -> list[BaseRoute]:
     console = Console(app)
     rooms = (
         entrance,
+        oidc,
         overview,
         people,
         codes,
@@ -48,6 +55,11 @@ def routes(app: "App") -> list[BaseRoute]:
         wishes,
         stuck,
         accounts,
+        roles,
+        journal,
+        tokens,
+        settings,
+        setup,
     )
     pages = [console.route(page) for room in rooms for page in room.PAGES]
     return [Mount("/console", routes=pages)]

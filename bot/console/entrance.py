@@ -62,7 +62,7 @@ async def sign_in(visit: Visit) -> Response:
         )
         return _again(visit, tried.login, onward, "wrong", 401)
     await visit.write(lambda conn, at: accounts.succeeded(conn, tried.who))
-    return await _enter(visit, account.person_id, account.login, onward)
+    return await enter(visit, account.person_id, account.login, onward)
 
 
 def _tried(visit: Visit) -> Try:
@@ -116,7 +116,8 @@ async def _has_factor(visit: Visit, account: Account, code: str) -> bool:
     return await visit.write(spend)
 
 
-async def _enter(visit: Visit, person_id: int, login: str, onward: str) -> Response:
+async def enter(visit: Visit, person_id: int, login: str, onward: str) -> Response:
+    """Sign this browser in; by a login it is known from now on."""
     agent = visit.request.headers.get("user-agent", "")
     lang = visit.lang
     token = await visit.write(lambda conn, now: sessions.begin(conn, person_id, lang, agent, now))
@@ -200,7 +201,7 @@ async def accept(visit: Visit) -> Response:
             taken = visit.words["account_login_taken"]
             return _invitation(visit, found.name, login, secret, {"login": taken})
         return visit.show("problem", 404, problem=refused.key)
-    entered = await _enter(visit, person, login, "/console")
+    entered = await enter(visit, person, login, "/console")
     shown = visit.show("recoveries", codes=codes)
     for name, value in entered.raw_headers:
         if name == b"set-cookie":
@@ -229,7 +230,18 @@ def _faults(visit: Visit, name: str, login: str, password: str, step: int) -> di
 
 
 async def ask_again(visit: Visit) -> Response:
-    return visit.show("prove", next=safe_next(visit.asked("next")), fault="")
+    person = visit.session.person_id
+    account = await visit.read(lambda conn: accounts.of(conn, person))
+    return _ask_again(visit, account, safe_next(visit.asked("next")))
+
+
+def _ask_again(visit: Visit, account: Account | None, onward: str, fault: str = "") -> Response:
+    """By the password, by the agency's own sign-on, or by either."""
+    ways = {
+        "by_password": account is None or bool(account.password),
+        "by_sign_on": bool(account and account.subject),
+    }
+    return visit.show("prove", 401 if fault else 200, next=onward, fault=fault, **ways)
 
 
 async def prove(visit: Visit) -> Response:
@@ -241,8 +253,7 @@ async def prove(visit: Visit) -> Response:
     if visit.app.demo and account is None:  # made-up people have no password
         pass
     elif account is None or not await _proved_slowly(visit, account, password, code):
-        said = visit.words["sign_in_wrong"]
-        return visit.show("prove", 401, next=onward, fault=said)
+        return _ask_again(visit, account, onward, visit.words["sign_in_wrong"])
     id = visit.session.id
     token = await visit.write(lambda conn, now: sessions.prove(conn, id, now))
     return visit.remember(RedirectResponse(onward, 303), token)
@@ -271,7 +282,7 @@ async def play(visit: Visit) -> Response:
     person = await visit.read(lambda conn: roster.find(conn, wanted))
     if person is None or not person.hr_id.startswith(roster.MADE_UP):
         raise BadRequest(404, "not_found")
-    return await _enter(visit, person.id, "", "/console")
+    return await enter(visit, person.id, "", "/console")
 
 
 PAGES = (

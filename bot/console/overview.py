@@ -6,12 +6,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, func, select
 from starlette.responses import Response
 
+from bot.console import setup
 from bot.console.pages import MENU, Page, Visit
 from flows import reports as said
 from flows.calendar import day_off, ends, local
 from flows.reports import NOT_JOINED
 from flows.text import long_date
-from storage import campaigns, doubts, promises, quota, wishes
+from storage import beginnings, campaigns, doubts, promises, quota, wishes
 from storage.models import evidence, parked, profiles
 from storage.profiles import countable
 from storage.quota import Quota
@@ -104,6 +105,8 @@ def _waiting(conn: Connection, scope: Scope, visit: Visit) -> list[dict[str, Any
     if scope.may("system"):
         add("parked", _count(conn, parked, parked.c.ended_at.is_(None)), "/console/stuck")
         add("doubts", doubts.many(conn), "/console/stuck")
+        begun = beginnings.read(conn, now)
+        add("setup", setup.missing(visit.app.settings, visit.app.probed, begun), "/console/setup")
     if scope.may("names"):
         add("evidence", _new_uses(conn, scope), "/console/uses")
     if scope.may("send"):

@@ -83,6 +83,11 @@ MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
         ("wishes", "wishes", ("privacy",)),
         ("stuck", "stuck", ("system",)),
         ("accounts", "accounts", ("system",)),
+        ("roles", "roles", ("system", "roster")),
+        ("audit", "audit", ("privacy", "system")),
+        ("tokens", "tokens", ("figures", "names", "privacy", "system")),
+        ("settings", "settings", ("system",)),
+        ("setup", "setup", ("system",)),
         ("own", "own", ()),
     ),
 }
@@ -108,6 +113,16 @@ class Visit:
         """Who is signed in; pages that are open to everybody do not ask."""
         assert self._session is not None
         return self._session
+
+    @property
+    def present(self) -> Session | None:
+        """Whoever may be signed in, on a page that is open to everybody."""
+        return self._session
+
+    @property
+    def base(self) -> str:
+        """The address under which the world reaches this service."""
+        return self.app.settings.public_url or str(self.request.base_url).rstrip("/")
 
     @property
     def scope(self) -> Scope:
@@ -139,6 +154,14 @@ class Visit:
         """A field of the form, without the spaces around it."""
         return self.form.one(name).strip()
 
+    @property
+    def id(self) -> int:
+        """The number in the path; one that no row can have is a page that is not there."""
+        found: int = self.request.path_params["id"]
+        if found >= 2**63:
+            raise BadRequest(404, "not_found")
+        return found
+
     async def read(self, query: Callable[[Connection], T]) -> T:
         return await self.app.read(query)
 
@@ -167,6 +190,7 @@ class Visit:
                 csrf=self._session.csrf if self._session else "",
                 menu=self._menu(),
                 demo=self.app.demo,
+                sign_on=self.app.sign_on is not None,
                 version=webchat.version("console"),
                 nonce=self.request.scope["nonce"],
                 said=unquote(self.request.cookies.get(SAID, "")),
@@ -277,7 +301,10 @@ class Console:
         if page.needs and not any(map(visit.scope.may, page.needs)):
             raise Denied(page.needs[0])
         if page.proof and not visit.proved:
-            return visit.ask_proof((page.back or page.place).format(**request.path_params))
+            back = (page.back or page.place).format(**request.path_params)
+            if page.method == "GET":
+                back = _here(request).removeprefix("/console/")
+            return visit.ask_proof(back)
         return await page.answer(visit)
 
     async def _session(self, request: Request) -> Session | None:

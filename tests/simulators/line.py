@@ -81,6 +81,10 @@ class Line(Simulator):
         self.per_user = per_user
         """Pushes a second that one user may get; None: any number."""
         self.endpoint = ""
+        self.uses_webhook = True
+        self.chats = False
+        """Two more switches in LINE's console: whether webhooks are sent, and whether people of the
+        agency answer in chats."""
         self.redelivers = True
         """A switch in LINE's console."""
         self.contents: dict[str, bytes] = {}
@@ -303,7 +307,7 @@ class Line(Simulator):
         self, method: str, path: str, body: Json | None, image: bytes | None
     ) -> web.Response:
         if path == "/v2/bot/info":
-            return answer(_INFO)
+            return answer(_INFO | {"chatMode": "chat" if self.chats else "bot"})
         if path == "/v2/bot/message/quota":
             return answer(
                 {"type": "none"} if self.quota is None else {"type": "limited", "value": self.quota}
@@ -331,7 +335,9 @@ class Line(Simulator):
         if method == "put":
             self.endpoint = str(body.get("endpoint", ""))
             return answer({})
-        return answer({"endpoint": self.endpoint, "active": bool(self.endpoint)})
+        if not self.endpoint:
+            return _refuse("Not found", 404)
+        return answer({"endpoint": self.endpoint, "active": self.uses_webhook})
 
     def _menu(self, method: str, path: str, body: Json | None, image: bytes | None) -> web.Response:
         name = path.removesuffix("/content").rsplit("/", 1)[1]
@@ -340,6 +346,8 @@ class Line(Simulator):
                 menu = self._id("richmenu-")
                 self.menus[menu] = body or {}
                 return answer({"richMenuId": menu})
+            case "get", "/v2/bot/user/all/richmenu" if self.default_menu in self.menus:
+                return answer({"richMenuId": self.default_menu})
             case "get", "/v2/bot/richmenu/list":
                 menus = [{"richMenuId": k, **menu} for k, menu in self.menus.items()]
                 return answer({"richmenus": menus})

@@ -302,6 +302,9 @@ class Telegram(Simulator):
         self.commands[params.get("language_code", "")] = _json(params.get("commands"))
         return _ok(True)
 
+    def _getmycommands(self, params: Json, files: list[str]) -> web.Response:
+        return _ok(self.commands.get(params.get("language_code", ""), []))
+
     def _setwebhook(self, params: Json, files: list[str]) -> web.Response:
         self.webhook = params if params.get("url") else None
         return _ok(True)
