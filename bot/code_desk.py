@@ -10,7 +10,7 @@ import structlog
 from msgspec import Struct
 
 from bot import handouts, linking
-from bot.shelf import Shelf, is_silent, new_id
+from bot.tray import Tray, is_silent, new_id
 from content.schema import Lang
 from storage.database import ConfigError
 from storage.links import Refused
@@ -50,11 +50,11 @@ class Making(Struct):
 
 
 class CodeDesk:
-    """Makes sheets; `shelf` holds them."""
+    """Makes sheets; `tray` holds them."""
 
     def __init__(self, app: "App") -> None:
         self._app = app
-        self.shelf = Shelf(app.var / "codes", Making, KEPT)
+        self.tray = Tray(app.var / "codes", Making, KEPT)
 
     async def count(self, unit: str, by: str, lang: Lang, *, again: bool) -> int:
         """How many people would get codes. Raises `Refused`."""
@@ -74,8 +74,8 @@ class CodeDesk:
             raise Refused("many", n=f"{many:,}", most=f"{handouts.MOST:,}")
         opens = await self.door()
         made = Making(new_id(), owner, self._app.clock(), unit, form, many, beat=time.time())
-        self.shelf.tidy()
-        self.shelf.save(made)
+        self.tray.tidy()
+        self.tray.save(made)
         self._app.spawn(self._make(made, {"unit": unit, "again": again}, by, lang, opens))
         return made
 
@@ -103,15 +103,15 @@ class CodeDesk:
             rows = await self._issue(made, whom, by, lang)
             told = [{**row, "link": opens(row["code"])} for row in rows]
             data = await asyncio.to_thread(self._render, made, told, lang)
-            await asyncio.to_thread(self.shelf.add, data, made.id)
+            await asyncio.to_thread(self.tray.add, data, made.id)
             made.state, made.until = "ready", rows[0]["until"]
         except Refused as refused:
             made.state, made.fault = "failed", refused.say(lang, self._app.content)
         except Exception as error:
             log.error("sheet of codes failed", error=type(error).__name__)
             made.state = "failed"
-        await asyncio.to_thread(self.shelf.save, made)
-        await self.shelf.tidy_later()
+        await asyncio.to_thread(self.tray.save, made)
+        await self.tray.tidy_later()
 
     async def _issue(
         self, made: Making, whom: dict[str, Any], by: str, lang: Lang
@@ -124,7 +124,7 @@ class CodeDesk:
             rows += page["codes"]
             after = page["after"]
             made.done, made.beat = len(rows), time.time()
-            await asyncio.to_thread(self.shelf.save, made)
+            await asyncio.to_thread(self.tray.save, made)
         if not rows:
             raise Refused("nobody_left")
         return rows
@@ -136,10 +136,10 @@ class CodeDesk:
 
     def take(self, made: Making) -> bytes:
         """The sheet, once: it is gone afterwards."""
-        data = self.shelf.path(made.id).read_bytes()
+        data = self.tray.path(made.id).read_bytes()
         made.state = "taken"
-        self.shelf.save(made)
-        self.shelf.forget(made.id)
+        self.tray.save(made)
+        self.tray.forget(made.id)
         return data
 
     async def _ask(self, do: str, lang: Lang, **args: Any) -> dict[str, Any]:

@@ -167,8 +167,8 @@ class Keeper:
         done = {name: many for name, many in done.items() if many}
         await self._app.dispatcher.run(lambda conn, now: _purged(conn, now, done))
         await asyncio.to_thread(self._prune)
-        for shelf in (self._app.roster.uploads, self._app.codes.shelf):
-            await asyncio.to_thread(shelf.tidy)
+        for tray in (self._app.roster.uploads, self._app.codes.tray):
+            await asyncio.to_thread(tray.tidy)
         await asyncio.to_thread(self._app.db.truncate)
         log.info("purged", rows=sum(done.values()))
         return done

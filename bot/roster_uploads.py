@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from bot.shelf import Shelf, is_silent
+from bot.tray import Tray, is_silent
 from flows.roster import Sight
 
 KEPT = 24 * 3600
@@ -46,7 +46,7 @@ class Upload(Struct):
         return self.state == "running" and is_silent(self.beat)
 
 
-class Uploads(Shelf[Upload]):
+class Uploads(Tray[Upload]):
     """The folder of them."""
 
     def __init__(self, folder: Path) -> None:

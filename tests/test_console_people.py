@@ -9,7 +9,7 @@ from msgspec.json import decode
 from sqlalchemy import Connection, insert, select, update
 
 from bot import handouts
-from bot.shelf import SILENT
+from bot.tray import SILENT
 from flows.calendar import local
 from storage import people, roster, roster_one
 from storage.links import Refused

@@ -60,7 +60,7 @@ async def _count(visit: Visit, asked: dict[str, str]) -> tuple[int | None, str]:
 
 def _waiting(visit: Visit) -> list[dict[str, str]]:
     """Sheets of one's own that are under way or were not taken yet."""
-    mine = visit.app.codes.shelf.of(visit.session.person_id)
+    mine = visit.app.codes.tray.of(visit.session.person_id)
     return [
         {
             "id": each.id,
@@ -96,7 +96,7 @@ async def make(visit: Visit) -> Response:
 
 def _own(visit: Visit) -> Making:
     id = visit.request.path_params["id"]
-    found = visit.app.codes.shelf.find(id, visit.session.person_id)
+    found = visit.app.codes.tray.find(id, visit.session.person_id)
     if found is None:
         raise BadRequest(404, "not_found")
     return found
@@ -113,7 +113,7 @@ async def news(visit: Visit) -> Response:
     made = _own(visit)
 
     async def look() -> dict[str, Any]:
-        now = visit.app.codes.shelf.find(made.id, made.owner)
+        now = visit.app.codes.tray.find(made.id, made.owner)
         return {"over": True} if now is None else _news(visit, now)
 
     return live.follow(visit, look)

@@ -36,7 +36,7 @@ def new_id() -> str:
     return str(uuid4())
 
 
-class Shelf(Generic[T]):
+class Tray(Generic[T]):
     """A folder of such files; `kept` is for how many seconds."""
 
     def __init__(self, folder: Path, kind: type[T], kept: float) -> None:
