@@ -62,7 +62,9 @@ class Page(Struct, frozen=True):
 
 
 MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
-    "": (("overview", "", ("figures", "names", "system", "privacy")),),
+    "": (
+        ("overview", "", ("figures", "names", "system", "privacy")),
+    ),
     "people": (
         ("people", "people", ("names", "roster")),
         ("import", "import", ("roster",)),
