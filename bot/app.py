@@ -35,6 +35,7 @@ from bot.render.pictures import draw
 from bot.roster_desk import RosterDesk
 from bot.scheduler import Scheduler
 from bot.sender import Channel, Sender
+from bot.shelf import Shelf
 from bot.spool import Spool
 from bot.vault import Vault
 from bot.watchdog import Sign
@@ -95,6 +96,7 @@ class App:
         linked = settings.public_url if self._links_open(settings) else ""
         known = {"dpo": settings.dpo_contact, "public_url": linked}
         self.content = content.model_copy(update=known)
+        self.shelf = Shelf(self)
         keep_time_of(ZoneInfo(settings.timezone))
         ledger.salt_with(settings.secret_key.encode())
         self.var = var_folder(settings)
@@ -158,6 +160,12 @@ class App:
         if self.works:
             self.sender.queued(rows)
 
+    def use(self, content: Content) -> None:
+        """Go on with this content from the next batch, page and request on."""
+        self.content = content
+        self.dispatcher.use(content)
+        self.sender.use(content)
+
     async def carry_out(self, do: Callable[[Connection, datetime, Pack], Done]) -> bool:
         """Change learners by a job that leaves messages to send; False when somebody talks to one
         of them at this very moment, so that nothing was done."""
@@ -170,9 +178,13 @@ class App:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["App"]:
         """Start in order, and stop in the opposite one; nothing that was accepted is lost."""
+        await self.shelf.start()
         self.dispatcher.start()
         self.warn()
         beating = asyncio.create_task(self._beat())
+        if not self.db.sqlite:  # elsewhere nobody else publishes
+            self.dispatcher.watch(self.shelf.look)
+            self.spawn(self.shelf.follow())
         try:
             if self.works:
                 await self._start_work()

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 DOWN = (OperationalError, InterfaceError)
 """Failures of the database, not of what was written."""
-HEAD = "0004"
+HEAD = "0009"
 """The migration that this code expects."""
 
 
