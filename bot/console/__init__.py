@@ -10,7 +10,15 @@ if TYPE_CHECKING:
 
 def routes(app: "App") -> list[BaseRoute]:
     """Every page, below /console."""
-    from bot.console import accounts, annual, entrance, overview, reports
+    from bot.console import (
+        accounts,
+        annual,
+        content,
+        content_editor,
+        entrance,
+        overview,
+        reports,
+    )
     from bot.console.pages import Console
 
     console = Console(app)
@@ -19,6 +27,8 @@ def routes(app: "App") -> list[BaseRoute]:
         *overview.PAGES,
         *reports.PAGES,
         *annual.PAGES,
+        *content_editor.PAGES,
+        *content.PAGES,
         *accounts.PAGES,
     ]
     return [Mount("/console", routes=[console.route(page) for page in declared])]

@@ -60,7 +60,7 @@ class Page(Struct, frozen=True):
 MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
     "": (("overview", "", ("figures", "names", "system", "privacy")),),
     "people": (),
-    "learning": (),
+    "learning": (("content", "content", ("content",)),),
     "results": (
         ("reports", "reports", ("figures", "names")),
         ("annual", "annual", ("figures",)),
