@@ -92,6 +92,12 @@ def kind_of(asked: str, known: tuple[Kind, ...]) -> Kind:
     return kind
 
 
+def called(visit: Visit, kind: str, key: str) -> str:
+    """An entry's name in a sentence."""
+    one = visit.words["content_one_" + kind]
+    return one if kind == "method" else f"{one} {key}"
+
+
 def may_edit(scope: Scope) -> bool:
     """Content is the whole agency's."""
     return scope.whole("content")
@@ -224,7 +230,7 @@ CUT = 120
 def _draft(visit: Visit, row: Any) -> dict[str, str]:
     return {
         "path": f"/console/content/draft/{row.id}",
-        "name": f"{visit.words['content_one_' + row.kind]} {row.key}",
+        "name": called(visit, row.kind, row.key),
         "who": row.author or "–",
         "when": said.moment(row.at, visit.lang),
         "note": row.note,
@@ -234,7 +240,7 @@ def _draft(visit: Visit, row: Any) -> dict[str, str]:
 def _left(visit: Visit, row: Any, why: str) -> dict[str, str]:
     return {
         "path": f"/console/content/{row.kind}/{row.key}/history",
-        "name": f"{visit.words['content_one_' + row.kind]} {row.key}",
+        "name": called(visit, row.kind, row.key),
         "why": visit.words["content_left_" + why],
     }
 
@@ -276,7 +282,7 @@ async def one(visit: Visit) -> Response:
         "content_one",
         kind=kind,
         key=key,
-        title=f"{visit.words['content_one_' + kind]} {key}",
+        title=called(visit, kind, key),
         heading=title_of(item, visit) if item is not None else "",
         facts=_facts(visit, kind, key, item),
         figures=_known(visit, item, found["sums"]),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from bot.console.content import KINDS, kind_of, may_edit, named, past, sight
+from bot.console.content import KINDS, called, kind_of, may_edit, named, past, sight
 from bot.console.content_fields import (
     NAMES,
     field_of,
@@ -131,7 +131,7 @@ def _form(
         422 if wrong or stale else 200,
         kind=kind,
         key=key,
-        title=words["content_edit_title"].format(name=f"{words['content_one_' + kind]} {key}"),
+        title=words["content_edit_title"].format(name=called(visit, kind, key)),
         groups=groups(kind, key, content, lang, words),
         typed=typed,
         chosen=[each.strip() for each in typed.get("groups", "").split(",")],
@@ -254,9 +254,7 @@ async def _draft_shown(
         kind=row.kind,
         origin=row.origin,
         key=row.key,
-        title=words["content_draft_title"].format(
-            name=f"{words['content_one_' + row.kind]} {row.origin}"
-        ),
+        title=words["content_draft_title"].format(name=called(visit, row.kind, row.origin)),
         changes=compared(visit, made.kind, row.origin, before or {}, made.body),
         against=checked.against,
         edition=checked.edition,
@@ -348,7 +346,7 @@ async def history(visit: Visit) -> Response:
         "content_history",
         kind=kind,
         key=key,
-        title=words["content_history_title"].format(name=f"{words['content_one_' + kind]} {key}"),
+        title=words["content_history_title"].format(name=called(visit, kind, key)),
         there=there is not None,
         history=[past(visit, row) for row in found],
         versions=list(names.items()),

@@ -167,7 +167,8 @@ def label(name: str, words: Mapping[str, str]) -> str:
     lang = next((part for part in parts if part in LANGS), "")
     base = "_".join(part for part in parts if part not in (number, lang)) or "text"
     called = words["content_field_" + base].format(n=number)
-    return f"{called} ({words['content_in_' + lang]})" if lang else called
+    spoken = words["content_in_" + lang] if lang else ""
+    return f"{called} ({spoken})" if spoken else called
 
 
 def options_of(
