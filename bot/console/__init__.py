@@ -12,6 +12,7 @@ def routes(app: "App") -> list[BaseRoute]:
     """Every page, below /console."""
     from bot.console import (
         accounts,
+        agency,
         annual,
         content,
         content_editor,
@@ -32,5 +33,6 @@ def routes(app: "App") -> list[BaseRoute]:
         *content_editor.PAGES,
         *content.PAGES,
         *accounts.PAGES,
+        *agency.PAGES,
     ]
     return [Mount("/console", routes=[console.route(page) for page in declared])]

@@ -20,7 +20,7 @@ from content.schema import LANGS, Content, Item, Question, area_of
 from flows import reports as said
 from flows.calendar import local
 from flows.preview import shown
-from flows.text import long_date
+from flows.text import long_date, short_date
 from flows.types import Reply
 from storage import revisions
 from storage.itemstats import Sums
@@ -174,7 +174,7 @@ def _columns(visit: Visit, kind: Kind) -> list[Column]:
     made.append(Column("state", words["content_state"]))
     if kind == "question":
         made += [
-            Column("review", words["content_review"]),
+            Column("review", words["content_review_short"]),
             Column("n", words["content_n"], number=True),
             Column("p", words["content_p"], number=True),
             Column("d", words["content_d"], number=True),
@@ -215,7 +215,7 @@ def _cells(visit: Visit, kind: Kind, each: Entry) -> list[Any]:
     if kind == "question":
         n, p, d = _figures(each)
         cells += [
-            long_date(each.review, lang) if each.review else "–",
+            short_date(each.review, lang) if each.review else "–",
             f"{n:,}",
             "–" if p is None else f"{p:.0%}",
             "–" if d is None else f"{d:.2f}",
@@ -223,7 +223,7 @@ def _cells(visit: Visit, kind: Kind, each: Entry) -> list[Any]:
     return cells
 
 
-CUT = 120
+CUT = 80
 """Letters of a title in the list."""
 
 
@@ -406,13 +406,13 @@ def past(visit: Visit, row: Any) -> dict[str, Any]:
 def sight(content: Content, kind: Kind, key: str) -> list[dict[str, Any]]:
     """The messages of an entry on each channel and in each language, cut and with buttons as they
     are sent."""
-    made = []
+    made: list[dict[str, Any]] = []
     for channel, pack in CHANNELS.items():
         for lang in LANGS:
             replies = shown(content, kind, key, lang)
             pieces = [piece for request in pack(replies) for piece in request]
             bubbles = [_bubble(channel, piece) for piece in pieces]
-            made.append({"channel": channel, "lang": lang, "bubbles": bubbles})
+            made.append({"channel": channel, "lang": lang, "bubbles": bubbles, "open": not made})
     return made
 
 

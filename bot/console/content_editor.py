@@ -132,7 +132,7 @@ def _form(
         kind=kind,
         key=key,
         title=words["content_edit_title"].format(name=called(visit, kind, key)),
-        groups=groups(kind, key, content, lang, words),
+        groups=groups(kind, key, typed, content, lang, words),
         typed=typed,
         chosen=[each.strip() for each in typed.get("groups", "").split(",")],
         wrong=wrong or {},

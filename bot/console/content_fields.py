@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from content.lint import Problem
 from content.overlay import Body, Kind
@@ -34,10 +35,12 @@ class Field(Struct, frozen=True):
 
 
 class Group(Struct, frozen=True):
-    """Fields under a heading; without one they stand by themselves."""
+    """Fields under a heading; without one they stand by themselves. `spare`: nothing stands in
+    them, and nothing must."""
 
     legend: str
     fields: list[Field]
+    spare: bool = False
 
 
 def both(*names: str) -> tuple[str, ...]:
@@ -194,7 +197,12 @@ def options_of(
 
 
 def groups(
-    kind: Kind, key: str, content: Content, lang: Lang, words: Mapping[str, str]
+    kind: Kind,
+    key: str,
+    typed: Mapping[str, str],
+    content: Content,
+    lang: Lang,
+    words: Mapping[str, str],
 ) -> list[Group]:
     """The form of an entry: repeated parts and the source each under a heading."""
     made: list[Group] = []
@@ -205,7 +213,11 @@ def groups(
         chosen = options_of(kind, name, key, content, lang, words)
         field = Field(name, label(name, words), _control(name), chosen, _required(kind, name))
         made[-1].fields.append(field)
-    return made
+    return [replace(group, spare=_is_spare(group, typed)) for group in made]
+
+
+def _is_spare(group: Group, typed: Mapping[str, str]) -> bool:
+    return not any(field.required or typed.get(field.name) for field in group.fields)
 
 
 def _legend(kind: Kind, name: str, words: Mapping[str, str]) -> str:

@@ -66,6 +66,7 @@ MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
         ("annual", "annual", ("figures",)),
     ),
     "care": (
+        ("agency", "agency", ("roster", "system")),
         ("accounts", "accounts", ("system",)),
         ("own", "own", ()),
     ),
