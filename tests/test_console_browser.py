@@ -16,13 +16,19 @@ pytestmark = [
 REPORTS = ("funnel", "skills", "activity", "campaigns", "evidence", "uses", "items", "behind")
 PAGES = ("", "reports", *(f"reports/{name}" for name in REPORTS), "annual", "own", "prove")
 
+CONTENT = (
+    *("content", "content?kind=step", "content?kind=copy&q=menu", "content/sheet", "agency"),
+    *("content/question/computer-01", "content/question/computer-01/edit"),
+    *("content/question/computer-01/history", "content/copy/quiz_right/edit"),
+)
+
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_page_keeps_to_wcag_and_to_the_phone(
     console: Console, officer: dict[str, Any], lang: str
 ) -> None:
     faults = judge(console, [], ("sign-in", "invitation/none"), lang)
-    more = (*PAGES, "accounts", "reports/quality?sort=-many")
+    more = (*PAGES, *CONTENT, "accounts", "reports/quality?sort=-many")
     faults += judge(console, officer["cookies"], more, lang)
 
     assert faults == []

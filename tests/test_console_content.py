@@ -4,10 +4,13 @@ import re
 from typing import Any
 
 import pytest
+from msgspec.json import encode
 from sqlalchemy import select
 
 from content.overlay import entry
-from storage.models import audit, learners, revisions
+from flows.types import Pressed
+from storage.models import addresses, audit, facts, learners, outbox, revisions
+from storage.wire import Incoming
 from tests.offices import Office
 
 QUESTION = "/console/content/question/computer-01"
@@ -89,7 +92,9 @@ def test_an_officer_of_one_division_looks_and_changes_nothing(office: Office) ->
     office.enter("hr")
     page = draft(office, QUESTION, note="x", stem__th="ใหม่")
     office.enter("hr1")
-    assert "คนกำลังทำรายการนี้" not in office.get(QUESTION).text, "a figure of other divisions"
+    step, sketch = office.get("/console/content/step/know").text, office.get(page).text
+    assert "คนอยู่ที่ขั้นนี้" not in step, "a figure of other divisions"
+    assert "คนกำลังทำรายการนี้" not in sketch
     assert "/edit" not in office.get(QUESTION).text
     assert office.get(f"{QUESTION}/edit").status_code == 403
     for path, fields in (
@@ -338,3 +343,35 @@ def test_what_officers_write_does_not_run(hr: Office) -> None:
         text = hr.get(path).text
         assert "<script>x" not in text
         assert "<b>n" not in text
+
+
+def test_a_learner_meets_it_in_the_next_message(hr: Office) -> None:
+    """And whoever is in the middle of a question that was replaced finishes that one."""
+    app, client = hr.edge.app, hr.edge.client
+    call: Any = client.portal.call  # type: ignore[union-attr]
+    state = {"seed": 7, "lang": "en", "welcomed": True, "stamp": 3, "notice": "x"}
+    state["heard_at"] = state["asked_at"] = app.clock()
+    note = {"area": "computer", "question": "computer-01", "asked": [], "right": 0}
+    state["floor"] = {"flow": "quiz", "place": "question", "note": note}
+    values = {"channel": "web", "address": "x", "state": encode(state).decode()}
+
+    def put(conn: Any, now: Any) -> None:
+        made = conn.execute(learners.insert().values(created_at=now, **values))
+        id = made.inserted_primary_key[0]
+        where = {"channel": "web", "address": "x", "learner_id": id, "created_at": now}
+        conn.execute(addresses.insert().values(**where))
+
+    hr.run(put)
+    question = app.content.question("computer-01")
+    publish(hr, draft(hr, QUESTION, right="1" if question.right else "2"))
+    publish(hr, draft(hr, "/console/content/copy/quiz_right", en="Quite so! {why}"))
+
+    event = Incoming("web", "", "e1", "x", Pressed("3", str(question.right)), app.clock())
+    call(app.dispatcher.submit, [event])
+
+    query = select(outbox.c.payload).where(outbox.c.address == "x").order_by(outbox.c.id)
+    said = " ".join(row.payload for row in hr.edge.rows(query))
+    assert "Quite so!" in said
+    answer = hr.edge.rows(select(facts).where(facts.c.kind == "answered"))[-1]
+    assert '"question":"computer-01"' in answer.data
+    assert '"right":true' in answer.data

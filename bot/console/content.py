@@ -16,11 +16,11 @@ from bot.console.pages import Page, Visit
 from bot.console.tables import Column
 from bot.errors import BadRequest
 from content.overlay import ITEMS, METHOD, Kind, digest, entry
-from content.schema import LANGS, Content, Item, Question, area_of
+from content.schema import LANGS, Content, Item, Lang, Question, area_of
 from flows import reports as said
 from flows.calendar import local
 from flows.preview import shown
-from flows.text import long_date, short_date
+from flows.text import long_date, short_date, split
 from flows.types import Reply
 from storage import revisions
 from storage.itemstats import Sums
@@ -206,7 +206,8 @@ def _sorted(visit: Visit, entries: list[Entry]) -> list[Entry]:
 
 def _cells(visit: Visit, kind: Kind, each: Entry) -> list[Any]:
     words, lang = visit.words, visit.lang
-    title = each.title if len(each.title) <= CUT else each.title[:CUT].rstrip() + "…"
+    title, *rest = split(each.title, CUT)
+    title += "…" if rest else ""
     cells: list[Any] = [{"text": each.key, "path": f"/console/content/{kind}/{each.key}"}, title]
     if kind in ITEMS:
         cells.append(visit.app.content.area(each.area).name.of(lang))
@@ -265,11 +266,11 @@ async def one(visit: Visit) -> Response:
     content = visit.app.content
 
     def look(conn: Connection) -> dict[str, Any]:
-        may = may_edit(visit.scope)
+        counts = kind == "step" and may_edit(visit.scope)
         return {
             "draft": revisions.draft_of(conn, kind, key),
             "history": revisions.history(conn, kind, key),
-            "people": revisions.people_at(conn, kind, key) if may else None,
+            "people": revisions.people_at(conn, kind, key) if counts else None,
             "sums": sums_of(conn, key).get(key) if kind == "question" else None,
         }
 
@@ -286,7 +287,7 @@ async def one(visit: Visit) -> Response:
         heading=title_of(item, visit) if item is not None else "",
         facts=_facts(visit, kind, key, item),
         figures=_known(visit, item, found["sums"]),
-        sight=sight(content, kind, key),
+        sight=sight(content, kind, key, visit.lang),
         people=found["people"],
         history=[past(visit, row) for row in found["history"]],
         draft=found["draft"].id if found["draft"] else None,
@@ -403,16 +404,23 @@ def past(visit: Visit, row: Any) -> dict[str, Any]:
 # --- as a learner sees it --------------------------------------------------------------
 
 
-def sight(content: Content, kind: Kind, key: str) -> list[dict[str, Any]]:
+def sight(content: Content, kind: Kind, key: str, mine: Lang) -> list[dict[str, Any]]:
     """The messages of an entry on each channel and in each language, cut and with buttons as they
-    are sent."""
+    are sent; the first in one's own is open."""
     made: list[dict[str, Any]] = []
     for channel, pack in CHANNELS.items():
         for lang in LANGS:
             replies = shown(content, kind, key, lang)
             pieces = [piece for request in pack(replies) for piece in request]
             bubbles = [_bubble(channel, piece) for piece in pieces]
-            made.append({"channel": channel, "lang": lang, "bubbles": bubbles, "open": not made})
+            made.append(
+                {
+                    "channel": channel,
+                    "lang": lang,
+                    "bubbles": bubbles,
+                    "open": not any(each["open"] for each in made) and lang == mine,
+                }
+            )
     return made
 
 

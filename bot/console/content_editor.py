@@ -242,7 +242,7 @@ async def _draft_shown(
         else None
     )
     try:
-        seen_by = sight(with_draft(visit.app.content, made), made.kind, made.key)
+        seen_by = sight(with_draft(visit.app.content, made), made.kind, made.key, visit.lang)
     except Misfit:
         seen_by = []
     before = entry(visit.app.content, row.kind, row.origin)
