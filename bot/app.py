@@ -96,7 +96,6 @@ class App:
         linked = settings.public_url if self._links_open(settings) else ""
         known = {"dpo": settings.dpo_contact, "public_url": linked}
         self.content = content.model_copy(update=known)
-        self.shelf = Shelf(self)
         keep_time_of(ZoneInfo(settings.timezone))
         ledger.salt_with(settings.secret_key.encode())
         self.var = var_folder(settings)
@@ -113,7 +112,7 @@ class App:
         self.badges = Badges(self)
         self.dispatcher = Dispatcher(self.db, self.content, pack, clock, self._queued)
         self.edge = web.Edge(self)
-        self.scheduler = Scheduler(self)
+        self.scheduler, self.shelf = Scheduler(self), Shelf(self)
         self.keeper, self.roster = Keeper(self), RosterDesk(self)
         self.control = Control(self, self.var / "kaona.sock")
         self._tasks: set[asyncio.Task[Any]] = set()

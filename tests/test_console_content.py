@@ -7,9 +7,13 @@ import pytest
 from msgspec.json import encode
 from sqlalchemy import select
 
-from content.overlay import entry
+from content.overlay import digest, entry
 from flows.types import Pressed
+from storage import revisions as storage_revisions
+from storage.database import Database
 from storage.models import addresses, audit, facts, learners, outbox, revisions
+from storage.revisions import Draft
+from storage.scope import Right, Scope
 from storage.wire import Incoming
 from tests.offices import Office
 
@@ -345,13 +349,12 @@ def test_what_officers_write_does_not_run(hr: Office) -> None:
         assert "<b>n" not in text
 
 
-def test_a_learner_meets_it_in_the_next_message(hr: Office) -> None:
-    """And whoever is in the middle of a question that was replaced finishes that one."""
-    app, client = hr.edge.app, hr.edge.client
-    call: Any = client.portal.call  # type: ignore[union-attr]
+def in_the_middle(office: Office, question: str) -> None:
+    """A learner in the web chat who has this question of a quiz open."""
+    app = office.edge.app
     state = {"seed": 7, "lang": "en", "welcomed": True, "stamp": 3, "notice": "x"}
     state["heard_at"] = state["asked_at"] = app.clock()
-    note = {"area": "computer", "question": "computer-01", "asked": [], "right": 0}
+    note = {"area": "computer", "question": question, "asked": [], "right": 0}
     state["floor"] = {"flow": "quiz", "place": "question", "note": note}
     values = {"channel": "web", "address": "x", "state": encode(state).decode()}
 
@@ -361,17 +364,48 @@ def test_a_learner_meets_it_in_the_next_message(hr: Office) -> None:
         where = {"channel": "web", "address": "x", "learner_id": id, "created_at": now}
         conn.execute(addresses.insert().values(**where))
 
-    hr.run(put)
-    question = app.content.question("computer-01")
+    office.run(put)
+
+
+def answer(office: Office, choice: int) -> str:
+    """That learner answers; what is said to them."""
+    call: Any = office.edge.client.portal.call  # type: ignore[union-attr]
+    app = office.edge.app
+    event = Incoming("web", "", "e1", "x", Pressed("3", str(choice)), app.clock())
+    call(app.dispatcher.submit, [event])
+    query = select(outbox.c.payload).where(outbox.c.address == "x").order_by(outbox.c.id)
+    return " ".join(row.payload for row in office.edge.rows(query))
+
+
+def test_a_learner_meets_it_in_the_next_message(hr: Office) -> None:
+    """And whoever is in the middle of a question that was replaced finishes that one."""
+    in_the_middle(hr, "computer-01")
+    question = hr.edge.app.content.question("computer-01")
     publish(hr, draft(hr, QUESTION, right="1" if question.right else "2"))
     publish(hr, draft(hr, "/console/content/copy/quiz_right", en="Quite so! {why}"))
 
-    event = Incoming("web", "", "e1", "x", Pressed("3", str(question.right)), app.clock())
-    call(app.dispatcher.submit, [event])
+    said = answer(hr, question.right)
 
-    query = select(outbox.c.payload).where(outbox.c.address == "x").order_by(outbox.c.id)
-    said = " ".join(row.payload for row in hr.edge.rows(query))
     assert "Quite so!" in said
-    answer = hr.edge.rows(select(facts).where(facts.c.kind == "answered"))[-1]
-    assert '"question":"computer-01"' in answer.data
-    assert '"right":true' in answer.data
+    fact = hr.edge.rows(select(facts).where(facts.c.kind == "answered"))[-1]
+    assert '"question":"computer-01"' in fact.data
+    assert '"right":true' in fact.data
+
+
+def test_what_another_process_published_holds_from_the_next_batch(either: Office) -> None:
+    """Even if it has not looked since: a learner may come here from that process."""
+    app = either.edge.app
+    if app.db.sqlite:  # there is no other process
+        return
+    in_the_middle(either, "computer-01")
+    body, scope = {"th": "ใช่ {why}", "en": "Quite so! {why}"}, Scope(None, (Right("editor"),))
+    base = digest(entry(app.shelf.files, "copy", "quiz_right"))
+    other = Database(either.edge.url)
+    with other.write() as conn:
+        draft = Draft("copy", "quiz_right", "quiz_right", body, base)
+        id = storage_revisions.save(conn, scope, draft, "", app.clock())
+        seen = storage_revisions.version_of(storage_revisions.find(conn, id))
+        storage_revisions.publish(conn, scope, id, seen, 0, app.clock())
+    other.close()
+
+    assert "Quite so!" in answer(either, app.content.question("computer-01").right)

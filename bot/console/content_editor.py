@@ -324,21 +324,13 @@ async def history(visit: Visit) -> Response:
     there = entry(visit.app.content, kind, key)
     if there is None and not found:
         raise BadRequest(404, "not_found")
-    words, files = visit.words, visit.app.shelf.files
-    bodies: dict[str, Body] = {str(row.id): revisions.as_revised(row).body for row in found}
-    names = {
-        str(row.id): words["content_version"].format(n=row.number, key=row.key) for row in found
-    }
-    original = entry(files, kind, key)
-    if original is not None:
-        bodies["files"], names["files"] = original, words["content_version_files"]
-    if there is not None:
-        bodies["now"], names["now"] = there, words["content_version_now"]
+    words = visit.words
+    bodies, names = _versions(visit, kind, key, found)
     first, second = (
         next((each for each in bodies if each == visit.asked(name)), default)
         for name, default in (
-            ("from", "files" if original is not None else next(iter(bodies))),
-            ("to", "now" if there is not None else next(iter(bodies))),
+            ("from", "files" if "files" in bodies else next(iter(bodies))),
+            ("to", "now" if "now" in bodies else next(iter(bodies))),
         )
     )
     live = [row for row in found if row.status == "published" and row.key == key]
@@ -358,6 +350,22 @@ async def history(visit: Visit) -> Response:
         left=[words["content_left_" + why] for row, why in visit.app.shelf.left
               if (row.kind, row.key) == (kind, key)],
     )  # fmt: skip
+
+
+def _versions(
+    visit: Visit, kind: Kind, key: str, found: Any
+) -> tuple[dict[str, Body], dict[str, str]]:
+    """Every version of an entry, and what each is called."""
+    words = visit.words
+    bodies: dict[str, Body] = {str(row.id): revisions.as_revised(row).body for row in found}
+    names = {
+        str(row.id): words["content_version"].format(n=row.number, key=row.key) for row in found
+    }
+    for id, content in (("files", visit.app.shelf.files), ("now", visit.app.content)):
+        there = entry(content, kind, key)
+        if there is not None:
+            bodies[id], names[id] = there, words["content_version_" + id]
+    return bodies, names
 
 
 def compared(visit: Visit, kind: Kind, key: str, before: Body, after: Body) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ in as drafts, and what cannot be read is named by row and column."""
 import asyncio
 import re
 import tempfile
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -31,6 +32,8 @@ from storage.revisions import Draft, Stale
 
 MOST = 5 << 20
 """Bytes of a file: all sentences of both languages are a twentieth of it."""
+MOST_ROWS = 3000
+"""More than there are entries of any kind."""
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FIRST = {1900: date(1899, 12, 30), 1904: date(1904, 1, 1)}
 """The day 0 of a spreadsheet, by what it says it counts from."""
@@ -125,7 +128,9 @@ async def take(visit: Visit) -> Response:
     except sheets.Unreadable as refused:
         rules = visit.app.content.roster
         return _shown(visit, 422, say_refusal(refused.why, refused.data, visit.lang, rules))
-    head = rows[0][1] if rows else []
+    if len(rows) > MOST_ROWS:
+        return _shown(visit, 422, visit.words["content_sheet_long"].format(most=f"{MOST_ROWS:,}"))
+    head = rows[0][1]
     columns = _columns(kind, head)
     if "key" not in columns.values() or len(columns) < 2:
         return _shown(visit, 422, visit.words["content_sheet_head"])
@@ -173,19 +178,23 @@ def _compare(
     rows: list[tuple[int, list[str]]],
     base: int,
 ) -> Found:
-    """Each row beside the entry that it names; a column that is not there changes nothing."""
-    found, seen = Found(), dict[str, int]()
+    """Each row beside the entry that it names; a column that is not there changes nothing. Of
+    several rows with one id nobody can say which is meant."""
+    found, at = Found(), next(at for at, name in columns.items() if name == "key")
+    keys = {number: cells[at].strip() if at < len(cells) else "" for number, cells in rows}
+    having: defaultdict[str, list[str]] = defaultdict(list)
+    for number, key in keys.items():
+        having[key].append(str(number))
     known = set(keys_of(visit.app.content, kind))
     for number, cells in rows:
-        typed = {name: cells[at] if at < len(cells) else "" for at, name in columns.items()}
-        key = typed.pop("key").strip()
-        why = "no_key" if key not in known else "twice" if key in seen else ""
+        key, same = keys[number], having[keys[number]]
+        why = "no_key" if key not in known else "twice" if len(same) > 1 else ""
         if why:
-            said = visit.words["content_sheet_" + why].format(row=seen.get(key, ""))
-            fault = Fault(number, _header("key", visit.words), key[:80], said)
-            found.faults.append(fault)
+            said = visit.words["content_sheet_" + why].format(row=", ".join(same[:9]))
+            found.faults.append(Fault(number, _header("key", visit.words), key[:80], said))
             continue
-        seen[key] = number
+        typed = {name: cells[at] if at < len(cells) else "" for at, name in columns.items()}
+        typed.pop("key")
         _row(conn, visit, kind, number, key, typed, base, found)
     return found
 
