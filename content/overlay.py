@@ -402,6 +402,18 @@ def successor(kind: Kind, key: str, taken: Iterable[str]) -> str:
     return made
 
 
+OWN = {"question": "a", "lesson": "la", "exercise": "xa"}
+"""What the ids of an agency's own items begin with after their area: files never use them."""
+
+
+def fresh(kind: Kind, area: str, taken: Iterable[str]) -> str:
+    """The next id of an agency's own item in an area: `computer-a1`."""
+    known, number = set(taken), 1
+    while (made := f"{area}-{OWN[kind]}{number}") in known:
+        number += 1
+    return made
+
+
 # --- what is wrong with a draft --------------------------------------------------------
 
 _KEYS = {

@@ -95,7 +95,10 @@ def test_who_may_open_it(office: Office) -> None:
 def test_an_officer_of_one_division_looks_and_changes_nothing(office: Office) -> None:
     office.enter("hr")
     page = draft(office, QUESTION, note="x", stem__th="ใหม่")
+    assert "Name-hr" in office.get(page).text.partition("<main")[2]
     office.enter("hr1")
+    for path in (page, "/console/content", f"{QUESTION}/history", QUESTION):
+        assert not re.search(r"Name-hr(?!\d)", office.get(path).text), "who works elsewhere"
     step, sketch = office.get("/console/content/step/know").text, office.get(page).text
     assert "คนอยู่ที่ขั้นนี้" not in step, "a figure of other divisions"
     assert "คนกำลังทำรายการนี้" not in sketch
@@ -149,6 +152,8 @@ def test_every_kind_is_listed_filtered_and_sorted(hr: Office) -> None:
         "question/computer-99/history",
         "question/computer-99/edit",
         "question/%00/edit",
+        "question/%00/history",
+        "question/" + "x" * 900 + "/history",
     ],
 )
 def test_what_is_not_there_is_not_found(hr: Office, path: str) -> None:
@@ -242,6 +247,26 @@ def test_another_right_answer_makes_another_question(hr: Office) -> None:
     content = hr.edge.app.content
     assert not content.question("computer-01").retired
     assert content.question("computer-01v2").retired
+
+
+def test_an_agency_adds_questions_of_its_own(hr: Office) -> None:
+    path = "/console/content/question/computer-a1"
+    assert f"{path}/edit" in hr.get("/console/content?area=computer").text
+    assert hr.send(f"{path}/edit").status_code == 422
+    assert hr.get("/console/content/question/computer-a2/edit").status_code == 404
+    assert hr.get("/console/content/question/nowhere-a1/edit").status_code == 404
+    fields = form(hr.get(f"{QUESTION}/edit").text)
+    answer = hr.send(f"{path}/edit", **fields | {"stem.th": "คำถามของกรม"})
+    assert answer.status_code == 303, answer.text
+    page = answer.headers["location"]
+    assert "computer-a2/edit" in hr.get("/console/content?area=computer").text
+    assert form(hr.get(f"{path}/edit").text)["stem.th"] == "คำถามของกรม"
+    assert publish(hr, page).headers["location"] == path
+    content = hr.edge.app.content
+    assert content.question("computer-a1").stem.th == "คำถามของกรม"
+    assert not content.question("computer-01").retired
+    hr.send(f"{path}/withdraw", sure="1")
+    assert hr.edge.app.content.question("computer-a1").retired
 
 
 def test_an_author_may_say_that_the_substance_changed(hr: Office) -> None:

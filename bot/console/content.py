@@ -15,7 +15,7 @@ from bot.console.content_fields import label
 from bot.console.pages import Page, Visit
 from bot.console.tables import Column
 from bot.errors import BadRequest
-from content.overlay import ITEMS, METHOD, Kind, digest, entry
+from content.overlay import ITEMS, METHOD, Kind, digest, entry, fresh
 from content.schema import LANGS, Content, Item, Lang, Question, area_of
 from flows import reports as said
 from flows.calendar import local
@@ -26,7 +26,7 @@ from storage import revisions
 from storage.itemstats import Sums
 from storage.models import item_stats
 from storage.reports.items import flags
-from storage.scope import Scope
+from storage.scope import Power, Scope
 
 SHELVES: tuple[Kind, ...] = ("question", "lesson", "exercise", "step", "copy")
 """Kinds in the list, in the order of their tabs."""
@@ -58,6 +58,7 @@ async def index(visit: Visit) -> Response:
 
     def look(conn: Connection) -> dict[str, Any]:
         return {
+            "drafted": revisions.keys_with(conn, kind, "draft"),
             "entries": _entries(conn, visit, kind),
             "drafts": revisions.drafts(conn, most=tables.PAGE),
         }
@@ -82,7 +83,21 @@ async def index(visit: Visit) -> Response:
         left=[_left(visit, row, why) for row, why in visit.app.shelf.left],
         official=visit.app.content.method.status == "official",
         may=may_edit(scope),
+        new=_new(visit, kind, found["drafted"]) if may_edit(scope) else [],
     )
+
+
+def _new(visit: Visit, kind: Kind, drafted: set[str]) -> list[dict[str, str]]:
+    """Where an item of the agency's own is begun: in the area that is shown, or in any."""
+    if kind not in ITEMS:
+        return []
+    made = []
+    for area, name in areas(visit):
+        if visit.asked("area") in ("", area):
+            items = getattr(visit.app.content, ITEMS[kind][0])[area]
+            key = fresh(kind, area, [*drafted, *(item.id for item in items)])
+            made.append({"path": f"/console/content/{kind}/{key}/edit", "name": name})
+    return made
 
 
 def kind_of(asked: str, known: tuple[Kind, ...]) -> Kind:
@@ -232,7 +247,7 @@ def _draft(visit: Visit, row: Any) -> dict[str, str]:
     return {
         "path": f"/console/content/draft/{row.id}",
         "name": called(visit, row.kind, row.key),
-        "who": row.author or "–",
+        "who": who(visit, row.author) or "–",
         "when": said.moment(row.at, visit.lang),
         "note": row.note,
     }
@@ -377,6 +392,14 @@ def _known(visit: Visit, item: Any, sums: Sums | None) -> dict[str, Any] | None:
     }
 
 
+def who(visit: Visit, name: str | None) -> str:
+    """An officer's name, for those who are officers of the whole agency, too: whoever has a right
+    over some units may not learn who works in others."""
+    powers: tuple[Power, ...] = ("content", "roster", "system")
+    whole = any(map(visit.scope.whole, powers))
+    return (name or "") if whole else ""
+
+
 def past(visit: Visit, row: Any) -> dict[str, Any]:
     """A revision in the history."""
     lang = visit.lang
@@ -391,11 +414,11 @@ def past(visit: Visit, row: Any) -> dict[str, Any]:
         "number": row.number,
         "status": row.status,
         "state": visit.words["content_status_" + row.status],
-        "author": row.author or "–",
+        "author": who(visit, row.author) or "–",
         "at": when("at"),
-        "publisher": row.publisher or "",
+        "publisher": who(visit, row.publisher),
         "published": when("published_at"),
-        "withdrawer": row.withdrawer or "",
+        "withdrawer": who(visit, row.withdrawer),
         "withdrawn": when("withdrawn_at"),
         "note": row.note,
     }

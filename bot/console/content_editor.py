@@ -1,6 +1,6 @@
 """Wording an entry anew: the draft, what the lint says of it, publishing, history, differences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -27,6 +27,7 @@ from content.overlay import (
     digest,
     entry,
     faults,
+    fresh,
     moved,
     overlay,
     plain,
@@ -40,6 +41,9 @@ from flows.text import clean, differences
 from storage import revisions
 from storage.revisions import Draft, Missing, Stale
 from storage.scope import Denied
+
+LONGEST = 64
+"""Letters of a key."""
 
 # --- from a form to a draft ------------------------------------------------------------
 
@@ -79,7 +83,7 @@ def made_from(
     if body == before:
         return Wanted(None, {NAMES[kind][0]: visit.words["content_unchanged"]})
     key = origin
-    if kind in ITEMS and (another or moved(kind, before, body)):
+    if before and kind in ITEMS and (another or moved(kind, before, body)):
         key = successor(kind, origin, ids_of(content, kind, origin))
         body |= {"id": key, "replaces": origin}
     base = digest(entry(files, kind, key))
@@ -91,16 +95,36 @@ def ids_of(content: Content, kind: Kind, key: str) -> list[str]:
 
 
 async def edit(visit: Visit) -> Response:
-    """The form: the open draft if there is one, else the entry as it stands."""
-    kind, key = named(visit)
-    require(visit)
-    refuse_retired(visit.app.content, kind, key)
-    draft = await visit.read(lambda conn: revisions.draft_of(conn, kind, key))
+    """The form: the open draft if there is one, else the entry as it stands, if it does."""
+    kind, key, draft = await _editable(visit)
     there = revisions.as_revised(draft).body if draft else entry(visit.app.content, kind, key)
-    assert there is not None
     seen = revisions.version_of(draft) if draft else ""
     note = draft.note if draft else ""
-    return _form(visit, kind, key, flatten(kind, there), seen, note)
+    return _form(visit, kind, key, flatten(kind, there or {}), seen, note)
+
+
+async def _editable(visit: Visit) -> tuple[Kind, str, Any]:
+    """The entry that the address names, and its open draft. There is such an entry, or a draft of
+    it, or it is the next one of the agency's own in an area."""
+    kind, key = known(visit)
+    require(visit)
+    draft, drafted = await visit.read(
+        lambda conn: (
+            revisions.draft_of(conn, kind, key),
+            revisions.keys_with(conn, kind, "draft"),
+        )
+    )
+    if draft is None and key != next_own(visit.app.content, kind, area_of(key), drafted):
+        named(visit)
+    refuse_retired(visit.app.content, kind, key)
+    return kind, key, draft
+
+
+def next_own(content: Content, kind: Kind, area: str, drafted: Iterable[str]) -> str:
+    """The id that a new item of an area gets; empty where there can be none."""
+    if kind not in ITEMS or area not in getattr(content, ITEMS[kind][0]):
+        return ""
+    return fresh(kind, area, [*drafted, *ids_of(content, kind, area + "-")])
 
 
 def refuse_retired(content: Content, kind: Kind, key: str) -> None:
@@ -108,7 +132,7 @@ def refuse_retired(content: Content, kind: Kind, key: str) -> None:
     if kind not in ITEMS:
         return
     shelf: dict[str, tuple[Item, ...]] = getattr(content, ITEMS[kind][0])
-    if any(item.id == key and item.retired for item in shelf[area_of(key)]):
+    if any(item.id == key and item.retired for item in shelf.get(area_of(key), ())):
         raise BadRequest(404, "not_found")
 
 
@@ -126,6 +150,7 @@ def _form(
 ) -> Response:
     content, words, lang = visit.app.content, visit.words, visit.lang
     gaps = entry(visit.app.shelf.files, kind, key) if kind == "copy" else None
+    there = entry(content, kind, key) is not None
     return visit.show(
         "content_edit",
         422 if wrong or stale else 200,
@@ -142,15 +167,15 @@ def _form(
         stale=stale,
         another=another,
         item=kind in ITEMS,
+        there=there,
+        up=f"/console/content/{kind}/{key}" if there else f"/console/content?kind={kind}",
         original=gaps,
     )
 
 
 async def save(visit: Visit) -> Response:
     """Keep what was typed as the draft; what is wrong is said beside its field."""
-    kind, key = named(visit)
-    require(visit)
-    refuse_retired(visit.app.content, kind, key)
+    kind, key, _ = await _editable(visit)
     typed = typed_in(visit, kind)
     note, seen = visit.said("note"), visit.said("seen")
     another = bool(visit.said("another"))
@@ -262,6 +287,7 @@ async def _draft_shown(
         sight=seen_by,
         people=people,
         another=row.key != row.origin,
+        there=before is not None,
         stale=stale,
         unsure=unsure,
         may=may,
@@ -313,8 +339,10 @@ async def drop(visit: Visit) -> Response:
 
 def known(visit: Visit) -> tuple[Kind, str]:
     """An entry of the address that is there, or was once."""
-    kind = kind_of(visit.request.path_params["kind"], KINDS)
-    return kind, visit.request.path_params["key"]
+    kind, key = kind_of(visit.request.path_params["kind"], KINDS), visit.request.path_params["key"]
+    if "\x00" in key or len(key) > LONGEST:
+        raise BadRequest(404, "not_found")
+    return kind, key
 
 
 async def history(visit: Visit) -> Response:
