@@ -154,8 +154,9 @@ def sentence_problems(
             yield Problem((lang,), "brackets", found, "content_problem_")
             continue
         if gaps != _gaps(before[lang]):
-            known = " ".join(sorted(_gaps(before[lang]))) or "–"
-            yield Problem((lang,), "slots", {"known": known}, "content_problem_")
+            known = " ".join(sorted(_gaps(before[lang])))
+            wrong = "slots" if known else "no_slots"
+            yield Problem((lang,), wrong, {"known": known}, "content_problem_")
 
 
 def _gaps(sentence: str) -> set[str]:

@@ -339,7 +339,7 @@ BUILT = {
         *("right", "sub_skill", "alike", "long", "group", "empty", "sentence_long", "label_long"),
         *("brackets", "slots", "too_long", "few", "many", "low", "high", "choice", "url", "date"),
         *("time", "number", "shape", "fades", "hours", "promised", "beyond", "weekend", "public"),
-        "twice",
+        *("twice", "no_slots"),
     },
     "programme_problem_": {
         *("no_person", "no_officer", "version", "head", "head_missing", "unknown", "twice"),
