@@ -38,6 +38,7 @@ from bot.render.pictures import draw
 from bot.roster_desk import RosterDesk
 from bot.scheduler import Scheduler
 from bot.sender import Channel, Sender
+from bot.shelf import Shelf
 from bot.simulations import Simulations
 from bot.spool import Spool
 from bot.vault import Vault
@@ -116,7 +117,7 @@ class App:
         self.badges = Badges(self)
         self.dispatcher = Dispatcher(self.db, self.content, pack, clock, self._queued)
         self.edge = web.Edge(self)
-        self.scheduler = Scheduler(self)
+        self.scheduler, self.shelf = Scheduler(self), Shelf(self)
         self.keeper, self.roster, self.codes = Keeper(self), RosterDesk(self), CodeDesk(self)
         self.control = Control(self, self.var / "kaona.sock")
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -163,6 +164,12 @@ class App:
         if self.works:
             self.sender.queued(rows)
 
+    def use(self, content: Content) -> None:
+        """Go on with this content from the next batch, page and request on."""
+        self.content = content
+        self.dispatcher.use(content)
+        self.sender.use(content)
+
     async def carry_out(self, do: Callable[[Connection, datetime, Pack], Done]) -> bool:
         """Change learners by a job that leaves messages to send; False when somebody talks to one
         of them at this very moment, so that nothing was done."""
@@ -175,9 +182,13 @@ class App:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["App"]:
         """Start in order, and stop in the opposite one; nothing that was accepted is lost."""
+        await self.shelf.start()
         self.dispatcher.start()
         self.warn()
         beating = asyncio.create_task(self._beat())
+        if not self.db.sqlite:  # elsewhere nobody else publishes
+            self.dispatcher.watch(self.shelf.look)
+            self.spawn(self.shelf.follow())
         try:
             if self.works:
                 await self._start_work()

@@ -67,8 +67,18 @@ class Dispatcher:
         self._writer: ThreadPoolExecutor
         self._feeding: asyncio.Task[None] | None = None
         self._stopping = False
+        self._look: Callable[[Connection], None] | None = None
         self.batches = 0
         """Batches that have ended, well or badly."""
+
+    def use(self, content: Content) -> None:
+        """Take the turns of the next batch with this content; one that has begun ends as it was."""
+        self._content = content
+
+    def watch(self, look: Callable[[Connection], None]) -> None:
+        """Let somebody look, at the beginning of each batch, whether there is other content: else
+        a learner might come here from a process that has it already."""
+        self._look = look
 
     def start(self) -> None:
         self._writer = ThreadPoolExecutor(1, "writer")
@@ -167,10 +177,16 @@ class Dispatcher:
         now = self._clock()
         events = [event for item in batch for event in item.events]
         with self._db.write() as conn:
-            work = turns.take(conn, events, now, self._content, self._pack) if events else Work()
+            content = self._fresh(conn)
+            work = turns.take(conn, events, now, content, self._pack) if events else Work()
             answers = [(item, item.job(conn, now) if item.job else None) for item in batch]
         self._count(events, work)
         return answers, work.queued
+
+    def _fresh(self, conn: Connection) -> Content:
+        if self._look is not None:
+            self._look(conn)
+        return self._content
 
     def _one_by_one(self, batch: list[_Item]) -> tuple[list[tuple[_Item, Any]], list[Row]]:
         answers: list[tuple[_Item, Any]] = []
@@ -192,7 +208,7 @@ class Dispatcher:
         return answers, rows
 
     def _alone(self, event: Incoming) -> list[Row]:
-        work = take_alone(self._db, event, self._clock(), self._content, self._pack)
+        work = take_alone(self._db, event, self._clock(), self._fresh, self._pack)
         self._count([event], work)
         return work.queued
 
@@ -224,14 +240,21 @@ def _unavailable(error: Exception) -> Exception:
     return error if isinstance(error, Unavailable) else Unavailable(type(error).__name__)
 
 
-def take_alone(db: Database, event: Incoming, now: datetime, content: Content, pack: Pack) -> Work:
-    """The turn of one event by itself; if it fails, it is parked in a transaction of its own."""
+def take_alone(
+    db: Database,
+    event: Incoming,
+    now: datetime,
+    content: Callable[[Connection], Content],
+    pack: Pack,
+) -> Work:
+    """The turn of one event by itself, with what holds at that moment; if it fails, it is parked
+    in a transaction of its own."""
     try:
         with db.write() as conn:
-            return turns.take(conn, [event], now, content, pack)
+            return turns.take(conn, [event], now, content(conn), pack)
     except DOWN:
         raise
     except Exception as error:
         cause = error.__cause__ if isinstance(error, turns.Redo) else error
         with db.write() as conn:
-            return turns.park_alone(conn, event, cause or error, now, content, pack)
+            return turns.park_alone(conn, event, cause or error, now, content(conn), pack)

@@ -93,6 +93,10 @@ class Sender:
         self._claiming = asyncio.Lock()
         self._stopping = False
 
+    def use(self, content: Content) -> None:
+        """Judge by this content from the next claim on."""
+        self._content = self._budget.content = content
+
     def start(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
         self._leases.start(dispatcher)

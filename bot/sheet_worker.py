@@ -24,7 +24,7 @@ MOST_BYTES = 64 << 20
 MOST_ZIPPED = 25 << 20
 MOST_ROWS = 120_000
 MOST_COLUMNS = 60
-LONGEST = 500
+LONGEST = 2000
 """Letters in a cell; what is longer is cut after one more, and refused by whoever reads it."""
 LONGEST_LINE = 2 * MOST_COLUMNS * LONGEST
 MOST_MEMBERS = 200

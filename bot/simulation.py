@@ -314,7 +314,7 @@ class Simulation:
 
     def _turn(self, incoming: Incoming) -> Work:
         """A turn, written down. What it says leaves at once."""
-        work = take_alone(self.db, incoming, self.now, self.content, _pack)
+        work = take_alone(self.db, incoming, self.now, lambda _: self.content, _pack)
         for event, turn in work.heard:
             self._write_down(event, turn)
             self.turn = turn

@@ -19,6 +19,7 @@ from content.schema import (
     Nudge,
     Question,
     Segment,
+    alive,
     area_of,
 )
 
@@ -30,13 +31,15 @@ SHOWN_ZONES = 12
 """So that one more button fits under them."""
 OPTION_LIST = 3500
 """UTF-16 units of a question with all its options: it must be one message everywhere."""
+SENTENCE = 1500
+"""Letters of a sentence that an agency words anew."""
 
 
 def lint(content: Content, files: Files) -> list[Fault]:
     """All faults between records; a check is left out when a file that it needs was unreadable."""
     checks = (
         (_areas, content.framework),
-        (_items, content.framework),
+        (_items, content.framework and all(content.copy_.values())),
         (_references, content.framework and content.placement),
         (_copy, all(content.copy_.values())),
         (_words, content.words and content.menu and all(content.copy_.values())),
@@ -63,7 +66,7 @@ def _areas(content: Content, files: Files) -> Iterator[Fault]:
         for area in sorted(shelf.keys() - areas):
             yield Fault(f"{folder}/{area}.toml", 1, f"no area is called {area!r}")
         for area in sorted(areas & shelf.keys()):
-            if len(shelf[area]) < fewest:
+            if len(alive(shelf[area])) < fewest:
                 yield Fault(f"{folder}/{area}.toml", 1, f"wants at least {fewest} {folder}")
     for at, area in enumerate(content.framework.areas):
         for lang in LANGS:
@@ -99,27 +102,72 @@ def _question(
     content: Content, files: Files, area: str, at: int, question: Question
 ) -> Iterator[Fault]:
     name = f"questions/{area}.toml"
+    for problem in question_problems(question, area, content):
+        line = files.line(name, ("question", at, *problem.loc))
+        yield Fault(name, line, f"{question.id}: {problem.text('en', content)}")
 
-    def fault(what: str, *loc: str | int) -> Fault:
-        return Fault(name, files.line(name, ("question", at, *loc)), f"{question.id}: {what}")
+
+def question_problems(question: Question, area: str, content: Content) -> Iterator["Problem"]:
+    """What is wrong with a question by itself."""
+
+    def problem(loc: Loc, key: str, **slots: Any) -> Problem:
+        return Problem(loc, key, slots, "content_problem_")
 
     right = sum(option.correct for option in question.options)
     if right != 1:
-        yield fault(f"wants exactly one right option, has {right}", "id")
+        yield problem(("id",), "right", n=right)
     known = next((a.sub_skills for a in content.framework.areas if a.id == area), ())
     if question.sub_skill not in known:
-        yield fault(f"sub_skill: {question.sub_skill!r} is none of {', '.join(known)}", "sub_skill")
+        found = {"value": question.sub_skill, "known": ", ".join(known)}
+        yield problem(("sub_skill",), "sub_skill", **found)
     for lang in LANGS:
         texts = [option.of(lang).text for option in question.options]
         for i, text in enumerate(texts):
             if texts.index(text) != i:
-                yield fault(f"two options read alike in {lang}", "option", i, lang)
+                yield problem(("option", i, lang), "alike", lang=lang)
         length = len(question.stem.of(lang)) + sum(map(len, texts))
         if length > OPTION_LIST:
-            yield fault(f"too long for one message in {lang}: {length} letters", "stem")
+            yield problem(("stem",), "long", lang=lang, n=length, most=OPTION_LIST)
     groups = {group.id for group in content.framework.groups}
-    for group in set(question.groups) - groups:
-        yield fault(f"groups: no group is called {group!r}", "groups")
+    for group in sorted({*question.groups} - groups):
+        yield problem(("groups",), "group", value=group)
+
+
+def sentence_problems(
+    key: str, said: dict[Lang, str], before: dict[Lang, str]
+) -> Iterator["Problem"]:
+    """What is wrong with a sentence of the copy that an agency words anew: it must fill in what
+    the one before it did, in the same way."""
+    for lang in LANGS:
+        found: dict[str, Any] = {}
+        if not said[lang].strip():
+            yield Problem((lang,), "empty", found, "content_problem_")
+            continue
+        if len(said[lang]) > SENTENCE:
+            found = {"n": len(said[lang]), "most": SENTENCE}
+            yield Problem((lang,), "sentence_long", found, "content_problem_")
+        if key.startswith(("choice_", "go_")) and len(said[lang]) > LABEL:
+            found = {"n": len(said[lang]), "most": LABEL}
+            yield Problem((lang,), "label_long", found, "content_problem_")
+        try:
+            gaps = _gaps(said[lang])
+        except ValueError:
+            yield Problem((lang,), "brackets", found, "content_problem_")
+            continue
+        if gaps != _gaps(before[lang]):
+            known = " ".join(sorted(_gaps(before[lang])))
+            wrong = "slots" if known else "no_slots"
+            yield Problem((lang,), wrong, {"known": known}, "content_problem_")
+
+
+def _gaps(sentence: str) -> set[str]:
+    """What a sentence fills in, with how it does: `{n}`, `{rate:.1f}`."""
+    parsed = Formatter().parse(sentence)
+    return {
+        "{" + slot + (f"!{how}" if how else "") + (f":{form}" if form else "") + "}"
+        for _, slot, form, how in parsed
+        if slot is not None
+    }
 
 
 def _references(content: Content, files: Files) -> Iterator[Fault]:
@@ -348,23 +396,24 @@ BANDS = ("strengthen", "fair", "strong")
 LONGEST = 3800
 """UTF-16 units of title and text: Telegram takes 4096, and what is filled in needs room."""
 
-Loc = tuple[str, ...]
+Loc = tuple[str | int, ...]
 
 
 class Problem(NamedTuple):
-    """Something in a campaign that must be mended: where, and the sentence that says what to
-    do (`campaign_problem_<key>` in the copy)."""
+    """Something that must be mended: where, and the sentence of the copy that says what to do
+    (`campaign_problem_<key>`, or of another family)."""
 
     loc: Loc
     key: str
     slots: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+    family: str = "campaign_problem_"
 
     def say(self, lang: Lang, content: Content) -> str:
-        return f"{'.'.join(self.loc)}: {self.told(lang, content)}"
+        return f"{'.'.join(map(str, self.loc))}: {self.text(lang, content)}"
 
-    def told(self, lang: Lang, content: Content) -> str:
-        """The sentence alone, for where it stands beside what it is about."""
-        return content.copy_[lang]["campaign_problem_" + self.key].format_map(self.slots)
+    def text(self, lang: Lang, content: Content) -> str:
+        """Without the place."""
+        return content.copy_[lang][self.family + self.key].format_map(self.slots)
 
 
 def campaign_problems(campaign: Campaign, content: Content) -> Iterator[Problem]:

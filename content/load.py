@@ -74,7 +74,7 @@ def load(root: Path = HERE) -> Content:
 class Files:
     """The TOML files below a folder: their text, for line numbers, and the faults met so far."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path = HERE) -> None:
         self.root = root
         self.faults: list[Fault] = []
         self._texts: dict[str, str] = {}

@@ -202,10 +202,19 @@ class Option(Record):
         return self.th if lang == "th" else self.en
 
 
-class Question(Record):
-    """An item of the bank. `difficulty` is in logits: the author's estimate until calibrated."""
+class Item(Record):
+    """A question, lesson or exercise. One that is `retired` is never chosen anew; whoever is in the
+    middle of it goes on, and figures still know it."""
 
     id: Id
+    retired: bool = False
+    replaces: Id | None = None
+    """The item that this one stands in for: that one is retired."""
+
+
+class Question(Item):
+    """An item of the bank. `difficulty` is in logits: the author's estimate until calibrated."""
+
     sub_skill: Id
     dimension: Dimension
     difficulty: float = Field(ge=-4, le=4)
@@ -222,20 +231,18 @@ class Question(Record):
         return next(i for i, option in enumerate(self.options) if option.correct)
 
 
-class Lesson(Record):
+class Lesson(Item):
     """A few short messages around one idea."""
 
-    id: Id
     title: Text
     minutes: int = Field(ge=1, le=10)
     messages: tuple[Text, ...] = Field(min_length=2, max_length=6)
     source: Source
 
 
-class Exercise(Record):
+class Exercise(Item):
     """Something to do on a real machine, and how to see that it worked."""
 
-    id: Id
     title: Text
     minutes: int = Field(ge=1, le=30)
     task: Text
@@ -1044,6 +1051,14 @@ class Content(Record):
 
     def course(self, course_id: str) -> Course:
         return _find(course_id, self.courses)
+
+
+_Kept = TypeVar("_Kept", bound=Item)
+
+
+def alive(items: Iterable[_Kept]) -> list[_Kept]:
+    """Those that may still be chosen."""
+    return [item for item in items if not item.retired]
 
 
 def area_of(item_id: str) -> str:

@@ -293,7 +293,7 @@ def _ask(before: State, turn: Turn, now: datetime, content: Content) -> Turn:
         state = replace(state, stamp=state.stamp + 1, tries=0, asked_at=now)
     elif ask.again and _said(before, turn) and _still_seen(before, state, now):
         ask = replace(ask, text=ask.again, title="")
-    question = _render(state, ask, content)
+    question = render(state, ask, content)
     return Turn(state, (*turn.replies, question), turn.effects)
 
 
@@ -308,7 +308,7 @@ def _still_seen(before: State, state: State, now: datetime) -> bool:
     return asked is not None and now - asked < RECENT and state.lang == before.lang
 
 
-def _render(state: State, ask: Ask, content: Content) -> Reply:
+def render(state: State, ask: Ask, content: Content) -> Reply:
     """The question as a message: long options are listed by letter, the buttons carry it."""
     lines, buttons = [], []
     for letter, choice in zip(letters(state, content), ask.choices, strict=False):

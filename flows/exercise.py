@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from content.schema import Content, Exercise, area_of
+from content.schema import Content, Exercise, alive, area_of
 from flows.speech import choices, put_off, say, tell
 from flows.types import Answer, Ask, Chose, Flow, Record, State, Turn
 
@@ -19,7 +19,7 @@ def _practised(area: str, state: State) -> bool:
 
 def _next(state: State, area: str, content: Content, after: str = "") -> Exercise:
     """The first exercise of the area that is not done, or the one after `after`."""
-    exercises = content.exercises[area]
+    exercises = alive(content.exercises[area])
     ids = [exercise.id for exercise in exercises]
     if after in ids:
         return exercises[(ids.index(after) + 1) % len(exercises)]

@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from msgspec.structs import replace
 
-from content.schema import Content, Question, area_of
+from content.schema import Content, Question, alive, area_of
 from flows.types import Choice, Chose, Record, State
 
 UNSURE = "unsure"
@@ -42,7 +42,7 @@ def pick(
     def draw(question: Question) -> bytes:
         return blake2b(f"{state.seed}/{question.id}".encode()).digest()
 
-    ranked = [(rank(question), question) for question in content.questions[area]]
+    ranked = [(rank(question), question) for question in alive(content.questions[area])]
     best = min(place for place, _ in ranked)
     return min((question for place, question in ranked if place == best), key=draw)
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from content.schema import Content, Course, Gone, Lesson, area_of
+from content.schema import Content, Course, Gone, Lesson, alive, area_of
 from flows.speech import choices, letters, put_off, say, tell
 from flows.types import (
     Answer,
@@ -23,8 +23,9 @@ OFFERED = 8
 
 def begin(state: State, now: datetime, content: Content) -> Turn:
     area = state.floor.note.get("area") or next_area(state, content)
-    fresh = [x for x in content.lessons.get(area, ()) if x.id not in state.journey.lessons]
-    lesson = (fresh or list(content.lessons[area]))[0]
+    lessons = alive(content.lessons[area])
+    fresh = [x for x in lessons if x.id not in state.journey.lessons]
+    lesson = (fresh or lessons)[0]
     return Turn(state.move("intro", lesson=lesson.id))
 
 
@@ -72,7 +73,7 @@ def _lesson(state: State, content: Content) -> Lesson:
 
 def _offered(state: State, content: Content) -> list[Lesson]:
     """Lessons of the plan's areas, unread ones first."""
-    lessons = [x for area in _areas(state, content) for x in content.lessons.get(area, ())]
+    lessons = [x for area in _areas(state, content) for x in alive(content.lessons.get(area, ()))]
     return sorted(lessons, key=lambda x: x.id in state.journey.lessons)[:OFFERED]
 
 

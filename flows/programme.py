@@ -24,7 +24,7 @@ class Trouble(Problem):
 
     def say(self, lang: Lang, content: Content) -> str:
         sentence = content.copy_[lang]["programme_problem_" + self.key]
-        return f"{'.'.join(self.loc)}: {sentence.format_map(self.slots)}"
+        return f"{'.'.join(map(str, self.loc))}: {sentence.format_map(self.slots)}"
 
     def show(self, lang: Lang, content: Content) -> str:
         """The sentence for a page, where its place is seen and nobody types a command."""

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from datetime import date, datetime, time
+from difflib import SequenceMatcher
 from functools import lru_cache
 
 from content.schema import Lang
@@ -161,3 +162,27 @@ def _thai(when: date, form: str) -> str:
     from pythainlp.util import thai_strftime
 
     return thai_strftime(datetime.combine(when, time()), form)
+
+
+# --- what has changed ------------------------------------------------------------------
+
+
+def words(text: str) -> list[str]:
+    """The words of a text and what is between them; joined they are the text."""
+    from pythainlp.tokenize import word_tokenize
+
+    return list(word_tokenize(text, engine="newmm", keep_whitespace=True)) if text else []
+
+
+def differences(before: str, after: str) -> list[tuple[str, str]]:
+    """Word by word: pieces that stayed (""), went ("del") or came ("ins"), in reading order."""
+    old, new = words(before), words(after)
+    found: list[tuple[str, str]] = []
+    for kind, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            found.append(("", "".join(old[a:b])))
+            continue
+        for mark, piece in (("del", "".join(old[a:b])), ("ins", "".join(new[c:d]))):
+            if piece:
+                found.append((mark, piece))
+    return found

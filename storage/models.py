@@ -778,6 +778,50 @@ hooks = Table(
 )
 """Where facts are pushed to: signed webhooks, or a learning record store (xAPI)."""
 
+# --- content -------------------------------------------------------------------------
+
+DRAFT, PUBLISHED = text("status = 'draft'"), text("status = 'published'")
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("origin", String(64), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("base", String(64), nullable=False, server_default=""),
+    Column("status", String(16), nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("author_id", ForeignKey("persons.id")),
+    Column("at", Moment, nullable=False),
+    Column("published_by", ForeignKey("persons.id")),
+    Column("published_at", Moment),
+    Column("withdrawn_by", ForeignKey("persons.id")),
+    Column("withdrawn_at", Moment),
+    Column("edition", Integer, index=True),
+    UniqueConstraint("kind", "key", "number"),
+    Index("ix_revisions_origin", "kind", "origin"),
+    Index(
+        "uq_revisions_draft",
+        *("kind", "origin"),
+        unique=True,
+        sqlite_where=DRAFT,
+        postgresql_where=DRAFT,
+    ),
+    Index(
+        "uq_revisions_published",
+        *("kind", "key"),
+        unique=True,
+        sqlite_where=PUBLISHED,
+        postgresql_where=PUBLISHED,
+    ),
+)
+"""Content as an agency words it, entry by entry, laid over the files: draft, published, replaced by
+a later one, or withdrawn. `origin` is the entry that it was made from: another than `key` where it
+stands in for it. `edition` counts up with whatever changes what learners meet."""
+
 # --- privacy -------------------------------------------------------------------------
 
 audit = Table(

@@ -18,6 +18,12 @@ REPORTS = ("funnel", "skills", "activity", "campaigns", "evidence", "uses", "ite
 PEOPLE = ("people", "people/links", "units", "units?at=1", "codes?count=1", "import")
 PAGES = ("", *PEOPLE, "reports", *(f"reports/{name}" for name in REPORTS), "annual", "own", "prove")
 
+CONTENT = (
+    *("content", "content?kind=step", "content?kind=copy&q=menu", "content/sheet", "agency"),
+    *("content/question/computer-01", "content/question/computer-01/edit"),
+    *("content/question/computer-01/history", "content/copy/quiz_right/edit"),
+)
+
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_page_keeps_to_wcag_and_to_the_phone(
@@ -31,6 +37,7 @@ def test_every_page_keeps_to_wcag_and_to_the_phone(
         *PAGES,
         *programme,
         *care,
+        *CONTENT,
         "settings",
         "setup",
         "accounts",

@@ -337,6 +337,12 @@ BUILT = {
         *("segment_name_long", "segment_name_taken"),
         *(f"status_{status}" for status in ("draft", "checked", "approved", "done", "cancelled")),
     },
+    "content_problem_": {
+        *("right", "sub_skill", "alike", "long", "group", "empty", "sentence_long", "label_long"),
+        *("brackets", "slots", "too_long", "few", "many", "low", "high", "choice", "url", "date"),
+        *("time", "number", "shape", "fades", "hours", "promised", "beyond", "weekend", "public"),
+        *("twice", "no_slots"),
+    },
     "programme_problem_": {
         *("no_person", "no_officer", "version", "head", "head_missing", "unknown", "twice"),
         *("ends_first", "no_evidence", "out_of_order", "far_away", "shape", "none", "no_year"),

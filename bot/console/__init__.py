@@ -12,9 +12,13 @@ def routes(app: "App") -> list[BaseRoute]:
     """Every page, below /console. Rooms are read here: commands need none of them."""
     from bot.console import (
         accounts,
+        agency,
         annual,
         campaigns,
         codes,
+        content,
+        content_editor,
+        content_sheet,
         entrance,
         journal,
         oidc,
@@ -46,6 +50,9 @@ def routes(app: "App") -> list[BaseRoute]:
         roster,
         campaigns,
         segments,
+        content_sheet,
+        content_editor,
+        content,
         simulator,
         team,
         reports,
@@ -58,6 +65,7 @@ def routes(app: "App") -> list[BaseRoute]:
         roles,
         journal,
         tokens,
+        agency,
         settings,
         setup,
     )

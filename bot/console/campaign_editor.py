@@ -150,7 +150,7 @@ def _unread(faults: dict[str, str], visit: Visit) -> dict[str, Any]:
 
 
 def _told(problem: Problem, visit: Visit) -> str:
-    text = problem.told(visit.lang, visit.app.content)
+    text = problem.text(visit.lang, visit.app.content)
     return _named(campaign_forms.field_of(problem.loc), text, visit)
 
 
@@ -272,7 +272,7 @@ def faults_of(problems: tuple[Problem, ...], visit: Visit) -> dict[str, str]:
 
 def sentence(problems: tuple[Problem, ...], visit: Visit) -> str:
     """What was refused, as one sentence after the other."""
-    return " ".join(each.told(visit.lang, visit.app.content) for each in problems)
+    return " ".join(each.text(visit.lang, visit.app.content) for each in problems)
 
 
 PAGES = (

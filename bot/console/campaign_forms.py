@@ -325,15 +325,16 @@ def _waves(reader: Reader) -> list[dict[str, Any]]:
 
 def field_of(loc: Loc) -> str:
     """The field that stands for a place in a campaign."""
-    match loc:
+    match tuple(map(str, loc)):
         case ("message", "action"):
             return "action"
         case ("message", what, *lang):
             return f"{what}_{lang[0] if lang else 'th'}"
         case ("segment", what, *_):
             return what
-        case _:
-            return {"schedule": "when", "deadline_days": "deadline"}.get(loc[0], loc[0])
+        case (first, *_):
+            return {"schedule": "when", "deadline_days": "deadline"}.get(first, first)
+    return ""
 
 
 def told(problems: Iterable[Problem], words: Mapping[str, str], content: Content) -> dict[str, str]:
@@ -341,5 +342,5 @@ def told(problems: Iterable[Problem], words: Mapping[str, str], content: Content
     lang: Lang = "th" if words["lang"] == "th" else "en"
     found: dict[str, str] = {}
     for problem in problems:
-        found.setdefault(field_of(problem.loc), problem.told(lang, content))
+        found.setdefault(field_of(problem.loc), problem.text(lang, content))
     return found

@@ -22,7 +22,7 @@ def told(run: audience.DryRun, spec: Campaign, visit: Visit) -> dict[str, Any]:
     copy = visit.app.content.copy_[lang]
     notes = {"held_out": run.held_out, "waits": run.waits, "abroad": run.abroad}
     return {
-        "problems": [each.told(lang, visit.app.content) for each in run.problems],
+        "problems": [each.text(lang, visit.app.content) for each in run.problems],
         "many": f"{run.recipients - run.held_out:,}",
         "channels": [
             (copy["segment_channel_" + name], f"{many:,}") for name, many in run.channels.items()

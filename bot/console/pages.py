@@ -62,9 +62,7 @@ class Page(Struct, frozen=True):
 
 
 MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
-    "": (
-        ("overview", "", ("figures", "names", "system", "privacy")),
-    ),
+    "": (("overview", "", ("figures", "names", "system", "privacy")),),
     "people": (
         ("people", "people", ("names", "roster")),
         ("import", "import", ("roster",)),
@@ -72,6 +70,7 @@ MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
     "learning": (
         ("campaigns", "campaigns", ("send", "approve")),
         ("segments", "segments", ("send", "approve")),
+        ("content", "content", ("content",)),
         ("simulator", "simulator", ("content", "send", "system")),
     ),
     "results": (
@@ -88,6 +87,7 @@ MENU: dict[str, tuple[tuple[str, str, tuple[Power, ...]], ...]] = {
         ("roles", "roles", ("system", "roster")),
         ("audit", "audit", ("privacy", "system")),
         ("tokens", "tokens", ("figures", "names", "privacy", "system")),
+        ("agency", "agency", ("roster", "system")),
         ("settings", "settings", ("system",)),
         ("setup", "setup", ("system",)),
         ("own", "own", ()),

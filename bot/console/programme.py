@@ -411,7 +411,7 @@ def _explained(
     alerts: list[str] = []
     for problem in refused.problems:
         assert isinstance(problem, Trouble)
-        place = "-".join(problem.loc)
+        place = "-".join(map(str, problem.loc))
         name = {"working_group-head": "working_group-head-hr_id"}.get(place, place)
         if problem.loc == ("version",):
             alerts.append(visit.words["changed_meanwhile"])

@@ -144,7 +144,7 @@ async def _seen(visit: Visit, segment: Segment | None, faults: dict[str, str]) -
         return {"glance": None, "problems": list(faults.values())}
     now, scope, content = visit.app.clock(), visit.scope, visit.app.content
     seen = await visit.read(lambda conn: audience.fitting(conn, segment, scope, now, content))
-    problems = [each.told(visit.lang, content) for each in seen.problems]
+    problems = [each.text(visit.lang, content) for each in seen.problems]
     return {"glance": audiences.counted(seen, visit), "problems": problems}
 
 

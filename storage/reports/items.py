@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from msgspec.json import decode
 from sqlalchemy import Connection, select
 
-from content.schema import Question
+from content.schema import ItemRules, Question
 from flows.items import UNSURE
 from flows.reports import Column, Report, Row
 from storage.itemstats import CURSOR, Sums
@@ -66,13 +66,12 @@ def _row(area: str, question: Question, sums: Sums, view: View) -> Row:
         question.right + 1,
         *shares,
         unsure,
-        " ".join(flags(question, sums, view)),
+        " ".join(flags(question, sums, view.content.reports.items)),
     )
 
 
-def flags(question: Question, sums: Sums, view: View) -> list[str]:
+def flags(question: Question, sums: Sums, rules: ItemRules) -> list[str]:
     """What speaks against a question, once enough people have answered it."""
-    rules = view.content.reports.items
     if sums.n < rules.fewest:
         return ["too_few"]
     found = []
