@@ -213,6 +213,27 @@ def test_from_a_draft_to_the_learner_and_back(hr: Office) -> None:
     assert actions[-2:] == ["content_published", "content_withdrawn"]
 
 
+def test_a_draft_is_tried_in_the_simulator_before_anybody_meets_it(hr: Office) -> None:
+    page = draft(hr, "/console/content/copy/hello", en="Hello from the draft", th="Sawasdee draft")
+    (row,) = rows(hr)
+    assert f"simulator?draft={row.id}" in hr.get(page).text
+    fields = {"persona": "DEMO-014", "place": "fresh", "channel": "line", "lang": "th",
+              "nudges": "1", "date": "2026-12-01", "time": "10:00"}  # fmt: skip
+    for tried in (str(row.id), ""):
+        html = hr.get(f"/console/simulator?draft={tried}").text
+        assert ('name="draft"' in html) == bool(tried)
+        begun = hr.send("/console/simulator", draft=tried, **fields)
+        path = begun.headers["location"].partition("#")[0]
+        seen = re.search(r'name="version" value="(\d+)"', hr.get(path).text)
+        assert seen
+        hr.send(path, do="follow", version=seen[1])
+        assert ("Sawasdee draft" in hr.get(path).text) == bool(tried)
+    for wrong in ("0", "999", "x", "9" * 30):
+        assert hr.get(f"/console/simulator?draft={wrong}").status_code == 404
+    hr.enter("approver")
+    assert hr.get(f"/console/simulator?draft={row.id}").status_code == 403
+
+
 def test_publishing_takes_the_password_again(hr: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.offices import forward
 

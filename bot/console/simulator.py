@@ -15,10 +15,13 @@ from bot.console.pages import Page, Visit
 from bot.errors import BadRequest
 from bot.simulation import Full, Look, Simulation, Start
 from bot.simulations import Busy, Held, Over
+from content import overlay
+from content.overlay import Revised
 from content.schema import LANGS, Content
 from flows.calendar import add_working_days, ends, local, midnight, next_permitted
 from flows.text import long_date
 from flows.types import Kind
+from storage import revisions
 from storage.database import DOWN
 from storage.scope import Power
 
@@ -51,7 +54,9 @@ async def _form(
     visit: Visit, typed: dict[str, str], faults: dict[str, str], status: int = 200, **more: Any
 ) -> Response:
     """The beginning of a simulation, and those that the officer has open."""
-    content, here, lang = _content(visit), local(visit.app.clock()), visit.lang
+    draft = await _draft(visit)
+    content = _content(visit, draft)
+    here, lang = local(visit.app.clock()), visit.lang
     agency = await asyncio.to_thread(lambda: visit.app.simulations.agency)
     first = next((each.hr_id for each in agency.people if each.role == "learner"), DESCRIBED)
     values = {"persona": first, "date": here.date().isoformat(), "time": MORNING, "nudges": "1"}
@@ -61,6 +66,7 @@ async def _form(
     return visit.show(
         "simulator",
         status,
+        draft=draft,
         typed=(values if not typed else {}) | typed,
         faults=faults,
         people=[(DESCRIBED, visit.words["sim_described"]), *people],
@@ -75,9 +81,29 @@ async def _form(
     )
 
 
-def _content(visit: Visit) -> Content:
-    """What is taught and said in the simulation."""
-    return visit.app.content
+async def _draft(visit: Visit) -> Revised | None:
+    """The draft that is to be tried, if the address or the form names one."""
+    asked = visit.asked("draft") or visit.said("draft")
+    if not asked:
+        return None
+    visit.scope.require("content")
+    if not asked.isdecimal() or len(asked) > 18:
+        raise BadRequest(404, "not_found")
+    try:
+        row = await visit.read(lambda conn: revisions.find(conn, int(asked)))
+    except revisions.Missing:
+        raise BadRequest(404, "not_found") from None
+    return revisions.as_revised(row)
+
+
+def _content(visit: Visit, draft: Revised | None) -> Content:
+    """What is taught and said in the simulation: what is live, and a draft laid over it."""
+    if draft is None:
+        return visit.app.content
+    try:
+        return overlay.with_draft(visit.app.content, draft)
+    except overlay.Misfit:
+        raise BadRequest(404, "not_found") from None
 
 
 def _days(content: Content) -> tuple[date, date]:
@@ -94,7 +120,7 @@ FIELDS = ("persona", "name", "unit", "group", "lang", "channel", "place", "date"
 
 
 async def begin(visit: Visit) -> Response:
-    content = _content(visit)
+    content = _content(visit, await _draft(visit))
     agency = await asyncio.to_thread(lambda: visit.app.simulations.agency)
     known = {person.hr_id for person in agency.people}
     asked = _read(visit, content, known)
