@@ -1,5 +1,6 @@
 """The console: who gets in, what each may open, and that no other site acts for them."""
 
+import ast
 import re
 import tempfile
 import tomllib
@@ -346,6 +347,26 @@ def test_both_languages_have_every_word_that_is_used() -> None:
     assert list(th) == list(en)
     assert set(re.findall(r"words\.([a-z_]+)", html)) <= set(th)
     assert {word for word in th if word not in used and not word.startswith(begun)} == set()
+
+
+OWN_LOG = ("begun", "ended", "held", "looked_at", "wave", "wave_gone")
+"""What the log of a campaign alone holds."""
+
+
+def test_every_action_in_the_journal_has_a_name() -> None:
+    """Those that are written as they stand; others are made of words that have one."""
+    root, noted = Path(pages.__file__).parents[2], set[str]()
+    for path in [*(root / "bot").rglob("*.py"), *(root / "storage").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(attr="note") | ast.Name(id="note" | "note_audit"),
+                    args=[_, _, ast.Constant(value=str(action)), *_],
+                ):
+                    noted.add(action)
+    assert len(noted) > 40
+    names = pages.words("th")
+    assert {each for each in noted if "did_" + each not in names} <= set(OWN_LOG)
 
 
 def test_no_word_is_there_twice_and_each_says_the_same_slots() -> None:
