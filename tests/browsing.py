@@ -16,6 +16,7 @@ from content.schema import Content, Role
 from storage import roster
 from storage.database import Database
 from tests.agency import Agency, full
+from tests.crawling import VARIANTS, Crawl
 from tests.offices import PASSWORD
 from tests.running import Service, environment, eventually, kaona, ready
 
@@ -139,7 +140,26 @@ def officer(console: Console) -> Iterator[dict[str, Any]]:
     page.context.close()
 
 
-def judge(console: Console, cookies: list[Any], paths: Iterable[str], lang: str) -> list[str]:
+class Answer:
+    """An answer as the crawler reads it."""
+
+    def __init__(self, answer: Any) -> None:
+        self.status_code, self.headers, self._answer = answer.status, answer.headers, answer
+
+    @property
+    def text(self) -> str:
+        return str(self._answer.text())
+
+
+def crawled(console: Console, page: Page, each: int = VARIANTS) -> Crawl:
+    """Everything that the page's user can reach, without showing it."""
+    door = console.base.removesuffix("/console")
+    return Crawl(lambda path: Answer(page.request.get(door + path)), each=each)
+
+
+def judge(
+    console: Console, cookies: list[Any], paths: Iterable[str], lang: str, *, dark: bool = True
+) -> list[str]:
     """What is wrong with pages on a phone, by the rules of WCAG, in both themes; nothing is wider
     than a phone. Of the rules only those on colours depend on the theme."""
     context = console.browser.new_context(
@@ -158,8 +178,9 @@ def judge(console: Console, cookies: list[Any], paths: Iterable[str], lang: str)
         assert answer.status in (200, 404), f"{path}: {answer.status}"
         assert page.get_attribute("html", "lang") == lang[:2]
         faults += _faults(page, path, {})
-        page.emulate_media(color_scheme="dark")
-        faults += _faults(page, f"{path} (dark)", COLOURS)
+        if dark:
+            page.emulate_media(color_scheme="dark")
+            faults += _faults(page, f"{path} (dark)", COLOURS)
         if page.evaluate(WIDE):
             faults.append(f"{path}: wider than a phone")
     context.close()

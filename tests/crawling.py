@@ -13,7 +13,7 @@ MOST = 600
 LEAVES = ("/console/sign-out", "/console/language", "/console/prove", "/console/own/end")
 """Forms that end or change the crawler's own session."""
 VARIANTS = 2
-"""Of links that differ only in what stands after the question mark, so many of each kind."""
+"""So many pages of each kind."""
 
 
 class Field(Struct):
@@ -102,11 +102,22 @@ class Reader(HTMLParser):
             self._area = None
 
 
+def kind_of(path: str) -> str:
+    """A path with a star for what names one of many: a number, somebody's id, an entry."""
+    parts = path.strip("/").split("/")
+    named = [part if part.isalpha() and part.islower() else "*" for part in parts]
+    if named[1:2] == ["content"] and len(named) > 3:
+        named[3] = "*"
+    return "/".join(named)
+
+
 class Crawl:
     """All that somebody who is signed in meets: answers by path, and the forms that are there."""
 
-    def __init__(self, get: Callable[[str], Any], start: str = "/console/") -> None:
-        self._get = get
+    def __init__(
+        self, get: Callable[[str], Any], start: str = "/console/", each: int = VARIANTS
+    ) -> None:
+        self._get, self._each = get, each
         self.answers: dict[str, Any] = {}
         self.forms: dict[tuple[str, tuple[str, ...]], Form] = {}
         self._kinds: dict[str, int] = {}
@@ -128,9 +139,9 @@ class Crawl:
         if parts.netloc or not parts.path.startswith("/console") or parts.path in LEAVES:
             return False
         names = ",".join(sorted(key for key, _ in parse_qsl(parts.query)))
-        kind = f"{parts.path}?{names}"
+        kind = f"{kind_of(parts.path)}?{names}"
         self._kinds[kind] = self._kinds.get(kind, 0) + 1
-        return self._kinds[kind] <= VARIANTS
+        return self._kinds[kind] <= self._each
 
     def _read(self, path: str, html: str) -> list[str]:
         reader = Reader(path)

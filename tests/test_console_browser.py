@@ -6,54 +6,59 @@ import pytest
 from playwright.sync_api import expect
 
 from bot.console import pages
-from bot.console.programme import PARTS
 from tests.agency import POISON
-from tests.browsing import CHROMIUM, LANGUAGES, Console, judge
+from tests.browsing import CHROMIUM, LANGUAGES, Console, crawled, judge
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium"),
 ]
-REPORTS = ("funnel", "skills", "activity", "campaigns", "evidence", "uses", "items", "behind")
-PEOPLE = ("people", "people/links", "units", "units?at=1", "codes?count=1", "import")
-PAGES = ("", *PEOPLE, "reports", *(f"reports/{name}" for name in REPORTS), "annual", "own", "prove")
 
-CONTENT = (
-    *("content", "content?kind=step", "content?kind=copy&q=menu", "content/sheet", "agency"),
-    *("content/question/computer-01", "content/question/computer-01/edit"),
-    *("content/question/computer-01/history", "content/copy/quiz_right/edit"),
-)
+
+@pytest.fixture(scope="module")
+def everywhere(console: Console, officer: dict[str, Any]) -> list[str]:
+    """A page of every kind that an officer with every role can reach."""
+    page = console.page()
+    page.context.add_cookies(officer["cookies"])
+    answers = crawled(console, page, each=1).answers
+    page.context.close()
+    found = [
+        path.removeprefix("/console").strip("/")
+        for path, answer in answers.items()
+        if answer.headers["content-type"].startswith("text/html")
+    ]
+    assert len(found) > 60
+    return found
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_page_keeps_to_wcag_and_to_the_phone(
-    console: Console, officer: dict[str, Any], lang: str
+    console: Console, officer: dict[str, Any], everywhere: list[str], lang: str
 ) -> None:
-    faults = judge(console, [], ("sign-in", "invitation/none"), lang)
-    programme = ("programme", "programme/2570", *(f"programme/2570/{part}" for part in PARTS))
-    care = ("uses", "uses?status=", "wishes", "wishes/person?who=HR-a1", "stuck")
-    care += ("roles", "roles/give", "tokens", "tokens/new", "hooks", "hooks/new", "audit")
-    more = (
-        *PAGES,
-        *programme,
-        *care,
-        *CONTENT,
-        "settings",
-        "setup",
-        "accounts",
-        "reports/quality?sort=-many",
-    )
-    faults += judge(console, officer["cookies"], more, lang)
+    """In both themes; colours are those of the theme, whatever the language."""
+    dark = lang == LANGUAGES[0]
+    faults = judge(console, [], ("sign-in", "invitation/none"), lang, dark=dark)
+    faults += judge(console, officer["cookies"], everywhere, lang, dark=dark)
 
     assert faults == []
 
 
-def test_what_learners_wrote_does_not_run(console: Console, officer: dict[str, Any]) -> None:
-    page = console.page()
+def test_what_learners_wrote_does_not_run_and_pages_are_light(
+    console: Console, officer: dict[str, Any], everywhere: list[str]
+) -> None:
+    """Less than 300 kB with everything that belongs to a page, in a browser that has nothing of it
+    in store."""
+    page, loaded = console.page(), dict[str, int]()
     page.context.add_cookies(officer["cookies"])
-    for path in PAGES:
-        page.goto(f"{console.base}/{path}")
+    page.on("response", lambda answer: loaded.update({answer.url: len(answer.body())}))
+    page.goto(f"{console.base}/", wait_until="networkidle")
+    shared = sum(many for url, many in loaded.items() if "/static/" in url)
+    for path in everywhere:
+        loaded.clear()
+        page.goto(f"{console.base}/{path}", wait_until="load")
         assert page.evaluate("window.poisoned") is None
+        own = sum(many for url, many in loaded.items() if "/static/" not in url)
+        assert shared + own < 300_000, path
     page.goto(f"{console.base}/reports/uses")
     assert POISON in page.inner_text("main"), "it is shown as it was written"
     page.context.close()
@@ -77,17 +82,6 @@ def test_a_report_is_filtered_sorted_and_taken_along_by_keyboard(
         page.click("button[value=xlsx]")
     assert coming.value.suggested_filename.endswith(".xlsx")
     page.context.close()
-
-
-def test_light_pages(console: Console, officer: dict[str, Any]) -> None:
-    """Less than 300 kB with everything that belongs to a page."""
-    page, loaded = console.page(), []
-    page.context.add_cookies(officer["cookies"])
-    page.on("response", lambda answer: loaded.append(len(answer.body())))
-    page.goto(f"{console.base}/", wait_until="networkidle")
-    page.context.close()
-
-    assert sum(loaded) < 300_000
 
 
 def test_words_are_those_of_the_language(console: Console) -> None:

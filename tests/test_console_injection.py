@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page
 
-from tests.browsing import CHROMIUM, Console
-from tests.crawling import LEAVES, Crawl, Form
+from tests.browsing import CHROMIUM, Console, crawled
+from tests.crawling import LEAVES, Form
 from tests.payloads import bundles
 
 pytestmark = [
@@ -46,25 +46,6 @@ def opened(console: Console, officer: dict[str, Any]) -> Page:
     page = context.new_page()
     page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
     return page
-
-
-def crawled(console: Console, page: Page) -> Crawl:
-    def get(path: str) -> Any:
-        answer = page.request.get(urlsplit(console.base)._replace(path="").geturl() + path)
-        return Answer(answer)
-
-    return Crawl(get)
-
-
-class Answer:
-    """An answer as the crawler reads it."""
-
-    def __init__(self, answer: Any) -> None:
-        self.status_code, self.headers, self._answer = answer.status, answer.headers, answer
-
-    @property
-    def text(self) -> str:
-        return str(self._answer.text())
 
 
 def check(page: Page, where: str) -> None:
