@@ -94,9 +94,7 @@ class App:
     ) -> None:
         self.settings = settings
         self.demo = demo
-        self.serves = serves
-        self.works = works
-        self.clock = clock
+        self.serves, self.works, self.clock = serves, works, clock
         linked = settings.public_url if self._links_open(settings) else ""
         known = {"dpo": settings.dpo_contact, "public_url": linked}
         self.content = content.model_copy(update=known)

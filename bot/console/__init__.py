@@ -9,65 +9,9 @@ if TYPE_CHECKING:
 
 
 def routes(app: "App") -> list[BaseRoute]:
-    """Every page, below /console. Rooms are read here: commands need none of them."""
-    from bot.console import (
-        accounts,
-        agency,
-        annual,
-        campaigns,
-        codes,
-        content,
-        content_editor,
-        content_sheet,
-        entrance,
-        journal,
-        oidc,
-        overview,
-        people,
-        programme,
-        reports,
-        roles,
-        roster,
-        segments,
-        settings,
-        setup,
-        simulator,
-        stuck,
-        team,
-        tokens,
-        uses,
-        wishes,
-    )
+    """Every page, below /console. They are read here: commands need none of them."""
     from bot.console.pages import Console
+    from bot.console.rooms import PAGES
 
     console = Console(app)
-    rooms = (
-        entrance,
-        oidc,
-        overview,
-        people,
-        codes,
-        roster,
-        campaigns,
-        segments,
-        content_sheet,
-        content_editor,
-        content,
-        simulator,
-        team,
-        reports,
-        uses,
-        programme,
-        annual,
-        wishes,
-        stuck,
-        accounts,
-        roles,
-        journal,
-        tokens,
-        agency,
-        settings,
-        setup,
-    )
-    pages = [console.route(page) for room in rooms for page in room.PAGES]
-    return [Mount("/console", routes=pages)]
+    return [Mount("/console", routes=[console.route(page) for page in PAGES])]
