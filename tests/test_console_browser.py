@@ -31,7 +31,7 @@ def everywhere(console: Console, officer: dict[str, Any]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("lang", [LANGUAGES[0], pytest.param(LANGUAGES[1], marks=pytest.mark.soak)])
 def test_every_page_keeps_to_wcag_and_to_the_phone(
     console: Console, officer: dict[str, Any], everywhere: list[str], lang: str
 ) -> None:
