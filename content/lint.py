@@ -368,10 +368,10 @@ def _digest(content: Content, files: Files) -> Iterator[Fault]:
 
 
 def _zones(content: Content, files: Files) -> Iterator[Fault]:
-    zones = content.nudges.zones
+    zones, known = content.nudges.zones, available_timezones()
     for at, zone in enumerate(zones):
         line = files.line("nudges.toml", ("zone", at, "id"))
-        if zone.id not in available_timezones():
+        if zone.id not in known:
             yield Fault("nudges.toml", line, f"no time zone is called {zone.id!r}")
         if max(len(zone.name.th), len(zone.name.en)) > LABEL:
             yield Fault("nudges.toml", line, f"{zone.id}: a button holds {LABEL} letters")

@@ -50,6 +50,9 @@ class Fault(NamedTuple):
         return f"{self.file}:{self.line}: {self.what}"
 
 
+KEY = re.compile(r"\s*([\w-]+)\s*[.=]")
+
+
 class ContentError(Exception):
     """The content cannot be used; `faults` names all that is wrong with it."""
 
@@ -78,6 +81,7 @@ class Files:
         self.root = root
         self.faults: list[Fault] = []
         self._texts: dict[str, str] = {}
+        self._first: dict[str, dict[str, int]] = {}
 
     def names(self, folder: str) -> list[str]:
         return sorted(path.stem for path in (self.root / folder).glob("*.toml"))
@@ -103,7 +107,17 @@ class Files:
 
     def line(self, name: str, loc: Sequence[str | int]) -> int:
         """The line that `loc` (keys and list positions, from the top) stands on."""
+        if len(loc) == 1 and isinstance(loc[0], str):  # asked of every sentence, fault or none
+            return self._keys(name).get(loc[0], 1)
         return line_of(self._texts.get(name, ""), loc)
+
+    def _keys(self, name: str) -> dict[str, int]:
+        """The first line of each key of a file."""
+        if name not in self._first:
+            lines = enumerate(self._texts.get(name, "").splitlines(), 1)
+            found = ((key[1], n) for n, line in lines if (key := KEY.match(line)))
+            self._first[name] = dict(reversed(list(found)))
+        return self._first[name]
 
 
 def line_of(text: str, loc: Sequence[str | int]) -> int:

@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, text
 
 from storage.database import Database
 from storage.migrate import migrate
+from tests.blank import blank
 
 SETTINGS = (
     "fsync=on",
@@ -108,11 +109,7 @@ ENGINES = ["sqlite", "postgresql"]
 def fresh(request: pytest.FixtureRequest, folder: Path) -> str:
     """The URL of an empty, migrated database on the engine that is the fixture's parameter."""
     if request.param == "sqlite":
-        made = f"sqlite:///{folder}/kaona.db"
-        db = Database(made)
-        migrate(db)
-        db.close()
-        return made
+        return blank(folder)
     server: Server = request.getfixturevalue("postgres")
     return server.create(template=f"t{os.getpid()}_1")
 

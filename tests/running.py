@@ -22,8 +22,7 @@ from starlette.testclient import TestClient
 from bot.app import App
 from bot.config import Settings
 from content.schema import Content
-from storage.database import Database
-from storage.migrate import migrate
+from tests.blank import blank
 from tests.simulators.line import Line
 from tests.simulators.server import Json
 from tests.simulators.telegram import Telegram
@@ -65,11 +64,7 @@ def environment(url: str, line: str = "", telegram: str = "", **more: str) -> di
 
 def ready(folder: Path) -> str:
     """The URL of a new SQLite database in this folder."""
-    url = f"sqlite:///{folder}/kaona.db"
-    db = Database(url)
-    migrate(db)
-    db.close()
-    return url
+    return blank(folder)
 
 
 def rows(url: str, query: Select[Any]) -> list[Row[Any]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -60,6 +61,7 @@ def made(folder: Path) -> str:
     return url
 
 
+@cache
 def soon() -> str:
     """Ten o'clock on a working day of next week, with the year of the Buddhist era."""
     from content.load import load

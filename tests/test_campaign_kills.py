@@ -167,7 +167,7 @@ def _go(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
 def test_campaigns_survive_kills(
     url: str, tmp_path: Path, content: Content, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _go(Run(url, tmp_path, content, kills=5, n=400), capsys)
+    _go(Run(url, tmp_path, content, kills=4, n=300), capsys)
 
 
 @pytest.mark.soak

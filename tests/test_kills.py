@@ -400,7 +400,7 @@ def _go(url: str, folder: Path, content: Content, kills: int, n: int) -> tuple[R
 def test_twenty_kills_lose_and_double_nothing(
     url: str, tmp_path: Path, content: Content, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run, told = _go(url, tmp_path, content, kills=20, n=2_000)
+    run, told = _go(url, tmp_path, content, kills=20, n=1_200)
     with capsys.disabled():
         print(f"\n{told}", *run.faults[:10], sep="\n")
 
