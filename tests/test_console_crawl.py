@@ -18,7 +18,7 @@ from tests.running import Edge, edge
 from tests.test_canaries import Nest, _without_paths
 
 EVERYBODY = ("hr", "hr1", "approver", "privacy", "admin", "h1")
-ROLES: tuple[Role, ...] = ("hr", "approver", "privacy", "editor", "admin")
+ROLES: tuple[Role, ...] = ("hr", "manager", "approver", "privacy", "editor", "admin")
 
 
 def send(edge: Edge, form: Form) -> Any:

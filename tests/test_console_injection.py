@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium"),
 ]
-LENGTH = 1500
+LENGTH = 5000
 """Characters that are typed into a field at a time."""
 WATCH = """
 window.violations = [];
