@@ -183,10 +183,10 @@ class App:
         await self.shelf.start()
         self.dispatcher.start()
         self.warn()
-        beating = asyncio.create_task(self._beat())
+        lasting = [asyncio.create_task(self._beat())]
         if not self.db.sqlite:  # elsewhere nobody else publishes
             self.dispatcher.watch(self.shelf.look)
-            self.spawn(self.shelf.follow())
+            lasting.append(asyncio.create_task(self.shelf.follow()))
         try:
             if self.works:
                 await self._start_work()
@@ -195,12 +195,11 @@ class App:
             log.info("started", serves=self.serves, works=self.works)
             yield self
         finally:
-            beating.cancel()
             await self.control.stop()
             self.scheduler.stop()
-            for task in self._tasks:
+            for task in (*lasting, *self._tasks):
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*lasting, *self._tasks, return_exceptions=True)
             if self.works:
                 await self.sender.stop()
             for channel in (self.line, self.telegram):
