@@ -15,7 +15,7 @@ demo-reset: $(BIN)/.run          ## the same, starting anew
 
 test: system $(BIN)/.dev check   ## everything that CI runs
 	$(BIN)/kaona check
-	$(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder
+	TMPDIR=$$(.ci/scratch) $(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(BIN)/.dev               ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -1,6 +1,7 @@
 """Databases for tests: a fresh SQLite file, and a fresh PostgreSQL database of a throw-away
 server that this run starts itself."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -9,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError
 
 from storage.database import Database
 from storage.migrate import migrate
@@ -78,6 +80,12 @@ class Server:
         self.execute(f"create database {name} template {template}")
         return self.url(name)
 
+    def drop(self, url: str) -> None:
+        """Make room, as far as the server is there to do so."""
+        name = make_url(url).database
+        with contextlib.suppress(DBAPIError):
+            self.execute(f"drop database if exists {name} with (force)")
+
     def execute(self, statement: str) -> None:
         engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
         try:
@@ -115,9 +123,12 @@ def fresh(request: pytest.FixtureRequest, folder: Path) -> str:
 
 
 @pytest.fixture(params=ENGINES)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database of the test's own, on both engines in turn."""
-    return fresh(request, tmp_path)
+    made = fresh(request, tmp_path)
+    yield made
+    if request.param != "sqlite":
+        request.getfixturevalue("postgres").drop(made)
 
 
 @pytest.fixture
