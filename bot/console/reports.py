@@ -66,8 +66,7 @@ async def view(visit: Visit) -> Response:
         return await _shown(visit, name, entry, ask, None, fault, 422)
     scope = visit.scope
     try:
-        tally = await visit.standing.now() if name == "funnel" else None
-        made = await visit.read(lambda conn: _read(conn, visit, name, ask, tally))
+        made = await _made(visit, name, ask)
     except Wrong as wrong:
         fault = visit.app.content.copy_[visit.lang]["report_wrong_" + wrong.key]
         return await _shown(visit, name, entry, ask, None, fault.format_map(wrong.slots), 422)
@@ -102,6 +101,20 @@ def _days(visit: Visit) -> tuple[int, int]:
     given = (visit.asked("from"), visit.asked("until"))
     first_, last_ = (date.fromisoformat(each).toordinal() if each else 0 for each in given)
     return first_, last_
+
+
+async def _made(visit: Visit, name: str, ask: Ask) -> Shown:
+    """Progress is made of a tally, and with it kept for whoever has the same rights."""
+    if name != "funnel":
+        return await visit.read(lambda conn: _read(conn, visit, name, ask, None))
+    tally = await visit.standing.now()
+    key = (visit.scope.rights, visit.lang, visit.request.url.query, id(visit.app.content))
+    kept: Shown | None = visit.standing.page(tally, key)
+    if kept is not None:
+        return kept
+    made = await visit.read(lambda conn: _read(conn, visit, name, ask, tally))
+    visit.standing.keep(tally, key, made)
+    return made
 
 
 def _read(conn: Connection, visit: Visit, name: str, ask: Ask, tally: Tally | None) -> Shown:

@@ -3,7 +3,8 @@ may take."""
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 
 QUICK = 0.05
 """Seconds: what is counted so soon is never kept."""
-SHARE = 20
+SHARE = 60
 """Of this process's time at most one part in so many is spent on counting."""
+PAGES = 500
+"""Pages that are kept with a tally."""
 OLDEST = 600.0
 """Seconds; what is older is not shown while it is counted anew."""
 
@@ -40,6 +43,17 @@ class Standing:
         self._app = app
         self._kept: Kept | None = None
         self._counting: asyncio.Task[Kept] | None = None
+        self._pages: dict[Hashable, Any] = {}
+
+    def page(self, tally: Tally, key: Hashable) -> Any:
+        """What `keep` kept of this tally, or None."""
+        return self._pages.get((tally.at, key))
+
+    def keep(self, tally: Tally, key: Hashable, page: Any) -> None:
+        """Keep a page that was made of a tally for whoever asks for the same; not of a tally that
+        is not kept itself."""
+        if self._kept is not None and self._kept.tally is tally and len(self._pages) < PAGES:
+            self._pages[tally.at, key] = page
 
     async def now(self) -> Tally:
         """As it is, or in a large agency as it was at its `at`."""
@@ -62,5 +76,5 @@ class Standing:
         tally = await app.read(lambda conn: count(conn, view))
         took = time.monotonic() - began
         made = Kept(tally, took, time.monotonic())
-        self._kept = made if took > QUICK else None
+        self._kept, self._pages = made if took > QUICK else None, {}
         return made
