@@ -258,7 +258,7 @@ def test_of_data_that_rests_nothing_is_told(office: Office) -> None:
     assert "เชื่อมแชตแล้ว" not in row
 
 
-@pytest.mark.parametrize("id", ["0", "99999", "x", "-1", "9" * 40, "1.5", "๑"])
+@pytest.mark.parametrize("id", ["0", "99999", "x", "-1", "9" * 40, "1.5", "๑", "%00"])
 def test_nobody_is_not_found(office: Office, id: str) -> None:
     office.enter("hr")
     assert office.get(f"/console/people/{id}").status_code == 404
