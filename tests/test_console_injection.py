@@ -16,22 +16,23 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium"),
 ]
-LENGTH = 5000
-"""Characters that are typed into a field at a time."""
+LENGTHS = {"post": 70_000, "get": 4_000}
+"""Characters that are typed into a field at a time: all of them at once where they do not stand in
+the address."""
 WATCH = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) =>
   window.violations.push(event.violatedDirective + " " + event.blockedURI));
 """
 FILL = """
-([at, bundle]) => {
+([at, name, bundle]) => {
   const form = document.forms[at];
   const typed = 'input:not([type]), input[type=text], input[type=search], input[type=url], ' +
     'input[type=email], input[type=tel], input[type=password], textarea';
   form.noValidate = true;
   form.querySelectorAll(typed).forEach((field) => {
-    ["maxlength", "pattern", "required", "readonly"].forEach((name) => field.removeAttribute(name));
-    field.value = bundle;
+    ["maxlength", "pattern", "required", "readonly"].forEach((each) => field.removeAttribute(each));
+    if (field.name === name) field.value = bundle;
   });
   form.querySelectorAll("[required]").forEach((field) => { field.checked = true; });
   const button = form.querySelector("button:not([type=button]), input[type=submit]");
@@ -54,8 +55,8 @@ def check(page: Page, where: str) -> None:
     assert page.evaluate("window.violations") == [], where
 
 
-def typed(console: Console, page: Page, form: Form, bundle: str) -> None:
-    """Type a bundle into every text field of a form, and send it."""
+def typed(console: Console, page: Page, form: Form, field: str, bundle: str) -> None:
+    """Type a bundle into a text field of a form, and send it."""
     page.goto(console.base.removesuffix("/console") + form.found_on)
     found: int = page.evaluate(
         "(action) => [...document.forms].findIndex((form) => form.getAttribute('action') === action"
@@ -65,25 +66,27 @@ def typed(console: Console, page: Page, form: Form, bundle: str) -> None:
     if found < 0:  # what was sent before has changed the page
         return
     with suppress(TimeoutError), page.expect_event("framenavigated", timeout=5_000):
-        page.evaluate(FILL, [found, bundle])  # a file that comes is no new page
+        page.evaluate(FILL, [found, field, bundle])  # a file that comes is no new page
     page.wait_for_load_state("load")
     check(page, f"{form.action} of {form.found_on}")
 
 
-def smuggle(console: Console, officer: dict[str, Any], each: int) -> int:
-    """Type so many bundles into each form; how many were sent."""
-    page, sent, all_ = opened(console, officer), 0, bundles(LENGTH)
+def smuggle(console: Console, officer: dict[str, Any], most: int) -> int:
+    """Type so many bundles at most into each field of each form; how many were sent."""
+    page, sent = opened(console, officer), 0
     forms = [
         form
-        for form in crawled(console, page).forms.values()
+        for form in crawled(console, page, each=1).forms.values()
         if form.texts() and urlsplit(form.action).path not in LEAVES
     ]
     assert forms
     for number, form in enumerate(forms):
-        for n in range(each):
-            typed(console, page, form, all_[(number + n) % len(all_)])
-            sent += 1
-    for path, answer in crawled(console, page).answers.items():
+        every = bundles(LENGTHS[form.method])
+        for field in dict.fromkeys(form.texts()):
+            for n in range(min(most, len(every))):
+                typed(console, page, form, field, every[(number + n) % len(every)])
+                sent += 1
+    for path, answer in crawled(console, page, each=1).answers.items():
         if answer.headers["content-type"].startswith("text/html"):
             page.goto(console.base.removesuffix("/console") + path)
             check(page, path)
@@ -91,12 +94,23 @@ def smuggle(console: Console, officer: dict[str, Any], each: int) -> int:
     return sent
 
 
-def test_a_few_scripts_in_every_field_do_not_run(console: Console, officer: dict[str, Any]) -> None:
-    assert smuggle(console, officer, 1) > 0
+def test_a_few_scripts_in_some_fields_do_not_run(
+    console: Console, officer: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first field of each form that has no address of its own; the long run takes all."""
+    monkeypatch.setattr(
+        Form, "texts", lambda form: _texts(form)[:1] if form.method == "post" else []
+    )
+    assert smuggle(console, officer, 1) > 20
+
+
+_texts = Form.texts
 
 
 @pytest.mark.soak
 def test_a_thousand_scripts_in_every_field_do_not_run(
-    console: Console, officer: dict[str, Any]
+    console: Console, officer: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert smuggle(console, officer, len(bundles(LENGTH))) > 0
+    sent = smuggle(console, officer, 1000)
+    with capsys.disabled():
+        print(f"\n{sent} forms sent, 0 executions, 0 violations of the policy")
