@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from bot.channels import line, telegram
 from bot.channels.keyboard import rows as keyboard_rows
+from bot.channels.parts import clip
 from bot.console import tables
 from bot.console.content_fields import label
 from bot.console.pages import Page, Visit
@@ -20,7 +21,7 @@ from content.schema import LANGS, Content, Item, Lang, Question, area_of
 from flows import reports as said
 from flows.calendar import local
 from flows.preview import shown
-from flows.text import long_date, short_date, split
+from flows.text import long_date, short_date
 from flows.types import Reply
 from storage import revisions
 from storage.itemstats import Sums
@@ -221,8 +222,7 @@ def _sorted(visit: Visit, entries: list[Entry]) -> list[Entry]:
 
 def _cells(visit: Visit, kind: Kind, each: Entry) -> list[Any]:
     words, lang = visit.words, visit.lang
-    title, *rest = split(each.title, CUT)
-    title += "…" if rest else ""
+    title = clip(each.title, CUT)  # at a letter: words would take a second to learn
     cells: list[Any] = [{"text": each.key, "path": f"/console/content/{kind}/{each.key}"}, title]
     if kind in ITEMS:
         cells.append(visit.app.content.area(each.area).name.of(lang))
