@@ -58,9 +58,10 @@ async def index(visit: Visit) -> Response:
     scope = visit.scope
 
     def look(conn: Connection) -> dict[str, Any]:
+        drafted = revisions.keys_with(conn, kind, "draft")
         return {
-            "drafted": revisions.keys_with(conn, kind, "draft"),
-            "entries": _entries(conn, visit, kind),
+            "drafted": drafted,
+            "entries": _entries(conn, visit, kind, drafted),
             "drafts": revisions.drafts(conn, most=tables.PAGE),
         }
 
@@ -123,11 +124,10 @@ def areas(visit: Visit) -> list[tuple[str, str]]:
     return [(each.id, each.name.of(visit.lang)) for each in visit.app.content.framework.areas]
 
 
-def _entries(conn: Connection, visit: Visit, kind: Kind) -> list[Entry]:
+def _entries(conn: Connection, visit: Visit, kind: Kind, drafted: set[str]) -> list[Entry]:
     """Every entry of a kind, in the order of the files."""
     content, lang = visit.app.content, visit.lang
     changed = revisions.keys_with(conn, kind, "published")
-    drafted = revisions.keys_with(conn, kind, "draft")
     today = local(visit.app.clock()).date()
 
     def states(key: str, review: date | None = None, retired: bool = False) -> frozenset[str]:

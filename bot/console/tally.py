@@ -47,13 +47,16 @@ class Standing:
 
     def page(self, tally: Tally, key: Hashable) -> Any:
         """What `keep` kept of this tally, or None."""
-        return self._pages.get((tally.at, key))
+        return self._pages.get(key) if self._is_kept(tally) else None
 
     def keep(self, tally: Tally, key: Hashable, page: Any) -> None:
         """Keep a page that was made of a tally for whoever asks for the same; not of a tally that
         is not kept itself."""
-        if self._kept is not None and self._kept.tally is tally and len(self._pages) < PAGES:
-            self._pages[tally.at, key] = page
+        if self._is_kept(tally) and len(self._pages) < PAGES:
+            self._pages[key] = page
+
+    def _is_kept(self, tally: Tally) -> bool:
+        return self._kept is not None and self._kept.tally is tally
 
     async def now(self) -> Tally:
         """As it is, or in a large agency as it was at its `at`."""
