@@ -335,9 +335,3 @@ def _name_heads(conn: Connection, shown: dict[int, Unit], now: datetime) -> None
     )
     for row in rows:
         shown[row.unit_id].heads += (row.name,)
-
-
-def paths(conn: Connection, scope: Scope) -> list[str]:
-    """Paths of the units whose people the viewer may see by name."""
-    mine = select(units.c.path).where(scope.covers("names", units.c.id))
-    return list(conn.execute(mine.order_by(units.c.path)).scalars())

@@ -333,6 +333,14 @@ def test_a_demo_lets_nobody_real_be_played(office: Office) -> None:
     assert office.post("/console/demo", who="HR-hr1").status_code == 404
 
 
+@pytest.mark.parametrize("wrong", ["", "-1", "x", "9" * 19, "9" * 5000])
+def test_a_number_that_no_row_has_is_refused(office: Office, wrong: str) -> None:
+    """So long a one that Python itself would not read it, too."""
+    office.enter("hr")
+    assert office.send("/console/annual/file", year=wrong).status_code == 400
+    assert office.send("/console/own/end", id=wrong).status_code == 400
+
+
 # --- words -------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from bot.console import passwords, tables
+from bot.console.forms import number
 from bot.console.pages import Page, Visit
 from bot.console.tables import Column
 from bot.errors import BadRequest
@@ -97,11 +98,11 @@ async def _one(visit: Visit, fault: str = "", typed: str = "") -> Response:
 
 async def end_browser(visit: Visit) -> Response:
     """Sign out one browser of somebody, or all of them."""
-    scope, person, session = visit.scope, visit.id, visit.said("session") or "0"
-    if not session.isascii() or not session.isdecimal() or len(session) > 18:
+    scope, person, session = visit.scope, visit.id, number(visit.said("session") or "0")
+    if session is None:
         raise BadRequest(400, "bad_form")
     many = await visit.write(
-        lambda conn, now: sessions.end_others(conn, scope, person, int(session), now)
+        lambda conn, now: sessions.end_others(conn, scope, person, session, now)
     )
     return visit.go(f"accounts/{person}", visit.words["account_signed_out"].format(n=many))
 
@@ -171,10 +172,10 @@ async def own(visit: Visit) -> Response:
 
 
 async def end_session(visit: Visit) -> Response:
-    person, id = visit.session.person_id, visit.said("id")
-    if not id.isdecimal():
+    person, id = visit.session.person_id, number(visit.said("id"))
+    if id is None:
         raise BadRequest(400, "bad_form")
-    await visit.write(lambda conn, now: sessions.end_own(conn, person, int(id), now))
+    await visit.write(lambda conn, now: sessions.end_own(conn, person, id, now))
     return visit.go("own", visit.words["own_ended"])
 
 

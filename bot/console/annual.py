@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from bot.console.forms import number
 from bot.console.pages import Page, Visit
 from bot.errors import BadRequest
 from bot.ocsc import FORMATS, render
@@ -64,10 +65,10 @@ async def download(visit: Visit) -> Response:
 
 
 def _asked(visit: Visit) -> tuple[int, str]:
-    year, format = visit.said("year"), visit.said("format") or "pdf"
-    if not year.isdecimal() or format not in FORMATS:
+    year, format = number(visit.said("year")), visit.said("format") or "pdf"
+    if year is None or format not in FORMATS:
         raise BadRequest(400, "bad_form")
-    return int(year), format
+    return year, format
 
 
 async def freeze(visit: Visit) -> Response:

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from bot import desk
 from bot.console import audiences, campaign_forms, pages
 from bot.console.campaign_forms import PURPOSES, WAVES, Typed, Values
+from bot.console.forms import number
 from bot.console.pages import Page, Visit
 from bot.console.previews import previews
 from bot.errors import BadRequest
@@ -179,7 +180,7 @@ async def _fill(visit: Visit, row: Any, found: Typed) -> Response:
     """Take the filters of a named segment into the form; they are kept with the rest."""
     scope, wanted = visit.scope, visit.said("named")
     try:
-        kept = await visit.read(lambda conn: named.find(conn, scope, number(wanted)))
+        kept = await visit.read(lambda conn: named.find(conn, scope, number(wanted) or 0))
     except Refused as refused:
         return await _again(visit, row, found, {"named": sentence(refused.problems, visit)})
     assert found.spec is not None
@@ -247,11 +248,6 @@ def _action(id: str, visit: Visit) -> str:
 # --- what other pages of campaigns need, too -----------------------------------------------
 
 
-def number(said: str) -> int:
-    """An id as it came; what is none stands for nothing that is there."""
-    return int(said) if said.isascii() and said.isdecimal() and len(said) < 19 else 0
-
-
 async def draft_of(visit: Visit) -> tuple[Any, Campaign]:
     """The campaign that the address names."""
     row = await _seen(visit, visit.request.path_params["id"])
@@ -259,7 +255,7 @@ async def draft_of(visit: Visit) -> tuple[Any, Campaign]:
 
 
 async def _seen(visit: Visit, said: str) -> Any:
-    id, scope = number(said), visit.scope
+    id, scope = number(said) or 0, visit.scope
     try:
         return await visit.read(lambda conn: campaigns.seen(conn, scope, id))
     except Refused:

@@ -10,6 +10,7 @@ from bot import desk
 from bot.console import audiences, campaign_results, campaign_runs, tables
 from bot.console.campaign_editor import DRAFTS, NEEDS, draft_of, sentence
 from bot.console.campaign_editor import PAGES as EDITOR
+from bot.console.forms import number
 from bot.console.pages import Page, Visit
 from bot.console.previews import previews
 from bot.console.tables import Column
@@ -191,13 +192,13 @@ async def names(visit: Visit) -> Response:
     if not visit.proved:
         return visit.ask_proof(path)
     now, scope, content = visit.app.clock(), visit.scope, visit.app.content
-    after = int(visit.asked("after")) if visit.asked("after").isdecimal() else 0
+    after = number(visit.asked("after")) or 0
 
     def look(conn: Connection) -> list[Any]:
         due = campaigns.due_of(spec, now, content) or now
         return list(audience.listed(conn, spec, now, due, after, tables.PAGE + 1, scope))
 
-    found = await visit.read(look) if after < 2**62 else []
+    found = await visit.read(look)
     rows, more = found[: tables.PAGE], len(found) > tables.PAGE
     await visit.write(lambda conn, at: audience.names_seen(conn, row.id, scope, len(rows), at))
     words = visit.words

@@ -1,5 +1,6 @@
 """Sheets of one-time codes for many: counted first, made in the background, taken once."""
 
+from functools import partial
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -10,9 +11,9 @@ from bot.console import live
 from bot.console.pages import Page, Visit
 from bot.errors import BadRequest
 from flows import reports as said
-from storage import audit, people
+from storage import audit
 from storage.links import Refused
-from storage.scope import Power
+from storage.scope import Power, paths
 
 FORMS = ("pdf", "csv")
 TYPES = {"pdf": "application/pdf", "csv": "text/csv; charset=utf-8"}
@@ -27,22 +28,22 @@ async def index(visit: Visit) -> Response:
 async def _asked(
     visit: Visit, asked: dict[str, str], *, count: bool, fault: str = "", unsure: str = ""
 ) -> Response:
-    paths = await visit.read(lambda conn: people.paths(conn, visit.scope))
+    known = await visit.read(lambda conn: paths(conn, visit.scope, "names"))
     many: int | None = None
-    if not _fits(asked, paths):
+    if not _fits(asked, known):
         fault, asked = visit.words["codes_bad"], {"unit": "", "again": "", "form": ""}
     elif count:
         many, why = await _count(visit, asked)
         fault = fault or why
     return visit.show(
-        "codes", 422 if fault or unsure else 200, asked=asked, units=paths, many=many, fault=fault,
+        "codes", 422 if fault or unsure else 200, asked=asked, units=known, many=many, fault=fault,
         unsure=unsure, query=urlencode({**asked, "count": "1"}), waiting=_waiting(visit),
     )  # fmt: skip
 
 
-def _fits(asked: dict[str, str], paths: list[str]) -> bool:
+def _fits(asked: dict[str, str], known: list[str]) -> bool:
     return (
-        asked["unit"] in ("", *paths)
+        asked["unit"] in ("", *known)
         and asked["again"] in ("", "1")
         and asked["form"] in ("", *FORMS)
     )
@@ -76,8 +77,8 @@ def _waiting(visit: Visit) -> list[dict[str, str]]:
 async def make(visit: Visit) -> Response:
     """Begin to make a sheet."""
     asked = {name: visit.said(name) for name in ("unit", "again", "form")}
-    paths = await visit.read(lambda conn: people.paths(conn, visit.scope))
-    if not _fits(asked, paths):
+    known = await visit.read(lambda conn: paths(conn, visit.scope, "names"))
+    if not _fits(asked, known):
         return await _asked(visit, asked, count=False)
     if not visit.proved:
         return visit.ask_proof("codes?" + urlencode({**asked, "count": "1"}))
@@ -110,13 +111,8 @@ async def view(visit: Visit) -> Response:
 
 async def news(visit: Visit) -> Response:
     """How far a sheet is."""
-    made = _own(visit)
-
-    async def look() -> dict[str, Any]:
-        now = visit.app.codes.tray.find(made.id, made.owner)
-        return {"over": True} if now is None else _news(visit, now)
-
-    return live.follow(visit, look)
+    made, tray = _own(visit), visit.app.codes.tray
+    return live.watch(visit, lambda: tray.find(made.id, made.owner), partial(_news, visit))
 
 
 def _news(visit: Visit, made: Making) -> dict[str, Any]:

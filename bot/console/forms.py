@@ -14,6 +14,8 @@ from bot.errors import BadRequest
 
 LARGEST = 256 * 1024
 """Bytes of a form without files."""
+DIGITS = 18
+"""Of a row's number, at most: what is longer names nothing that a database could hold."""
 FIELDS = 1000
 
 
@@ -37,6 +39,11 @@ class Form(Struct, frozen=True):
     def many(self, name: str) -> list[str]:
         """Every value of a field, such as of ticked boxes."""
         return [value for key, value in self.pairs if key == name]
+
+
+def number(text: str) -> int | None:
+    """A row's number as an address or a hidden field has it; None for all that is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= DIGITS else None
 
 
 def refuse_other_sites(request: Request) -> None:

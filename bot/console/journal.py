@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from bot.console import live, tables
+from bot.console.forms import number
 from bot.console.pages import Page, Visit
 from bot.console.tables import Column
 from flows import reports as said
@@ -47,12 +48,11 @@ def _wanted(visit: Visit) -> tuple[Search, dict[str, str]]:
             faults[name] = visit.words["field_not_date"]
     if days["first"] and days["last"] and days["last"] < days["first"]:
         faults["last"] = visit.words["audit_bad_days"]
-    past = visit.asked("past")
     return Search(
         **{name: visit.asked(name).strip()[:LONGEST] for name in ("by", "action", "about")},
         first=days["first"],
         last=min(days["last"], date.max.toordinal() - 1),
-        past=int(past) if past.isascii() and past.isdecimal() and len(past) < 19 else 0,
+        past=number(visit.asked("past")) or 0,
         oldest=visit.asked("sort") == "id",
         limit=tables.PAGE + 1,
     ), faults

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.json import encode
 from starlette.responses import Response, StreamingResponse
@@ -15,6 +15,7 @@ LIFE = 55.0
 still see this is asked anew."""
 PACE = 1.0
 """Seconds between two looks."""
+T = TypeVar("T")
 Look = Callable[[], Awaitable[dict[str, Any]]]
 """The present state as the fields of the page; with `over` once nothing moves any more."""
 
@@ -23,6 +24,18 @@ def follow(visit: Visit, look: Look) -> Response:
     """Send what `look` finds whenever it has changed."""
     unbuffered = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
     return StreamingResponse(_news(look), media_type="text/event-stream", headers=unbuffered)
+
+
+def watch(
+    visit: Visit, find: Callable[[], T | None], tell: Callable[[T], dict[str, Any]]
+) -> Response:
+    """The same of work that leaves a note of how far it is; once the note is gone, all is told."""
+
+    async def look() -> dict[str, Any]:
+        found = find()
+        return {"over": True} if found is None else tell(found)
+
+    return follow(visit, look)
 
 
 async def _news(look: Look) -> AsyncIterator[bytes]:

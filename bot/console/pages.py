@@ -20,7 +20,7 @@ from starlette.types import Scope as Asked
 import content
 from bot.channels import webchat
 from bot.channels.webchat import language
-from bot.console.forms import Form, read_form, refuse_other_sites
+from bot.console.forms import Form, number, read_form, refuse_other_sites
 from bot.console.tally import Standing
 from bot.dispatch import Unavailable
 from bot.errors import BadRequest
@@ -146,11 +146,11 @@ class Visit:
         return self.request.query_params.get(name, "").replace("\x00", "")
 
     def number(self, name: str) -> int:
-        """A number in the path. What no database could hold is nothing that there is."""
-        text = str(self.request.path_params[name])
-        if not text.isdecimal() or len(text) > 18:
+        """A number in the path; what is none is a page that is not there."""
+        found = number(str(self.request.path_params[name]))
+        if found is None:
             raise BadRequest(404, "not_found")
-        return int(text)
+        return found
 
     def said(self, name: str) -> str:
         """A field of the form, without the spaces around it."""
@@ -158,11 +158,7 @@ class Visit:
 
     @property
     def id(self) -> int:
-        """The number in the path; one that no row can have is a page that is not there."""
-        found: int = self.request.path_params["id"]
-        if found >= 2**63:
-            raise BadRequest(404, "not_found")
-        return found
+        return self.number("id")
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         return await self.app.read(query)

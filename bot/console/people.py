@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from bot import handouts, linking
 from bot.console import tables
+from bot.console.forms import number
 from bot.console.pages import Page, Visit
 from bot.console.tables import Column
 from bot.errors import BadRequest
@@ -19,7 +20,7 @@ from flows.text import long_date
 from storage import audit, links, people, roster_one
 from storage.links import UNDOABLE, Refused
 from storage.people import Found, Wanted
-from storage.scope import Denied, Power
+from storage.scope import Denied, Power, paths
 
 LONGEST = 100
 """Letters of what is looked for."""
@@ -37,8 +38,8 @@ PDF = "application/pdf"
 async def listing(visit: Visit) -> Response:
     """People by name or id, filtered, sorted and turned by the address. That names were seen is
     written down."""
-    paths = await visit.read(lambda conn: people.paths(conn, visit.scope))
-    wanted, fault = _wanted(visit, paths)
+    known = await visit.read(lambda conn: paths(conn, visit.scope, "names"))
+    wanted, fault = _wanted(visit, known)
     found: list[Any] = []
     if not fault:
         start, many = tables.offset(visit), tables.PAGE + 1
@@ -55,27 +56,26 @@ async def listing(visit: Visit) -> Response:
         for each in ("name", "hr_id", "joined", "unit", "title", "group")
     ]
     return visit.show(
-        "people", 422 if fault else 200, asked=tables.known(visit), units=paths, fault=fault,
+        "people", 422 if fault else 200, asked=tables.known(visit), units=known, fault=fault,
         groups=_groups(visit), heads=tables.heads(visit, columns, "name"), turned=turned,
         rows=[_cells(visit, row) for row in rows], roster=visit.scope.may("roster"),
     )  # fmt: skip
 
 
-def _wanted(visit: Visit, paths: list[str]) -> tuple[Wanted, str]:
+def _wanted(visit: Visit, known: list[str]) -> tuple[Wanted, str]:
     """What the address asks for, and what is wrong with it, if anything is."""
     sort, down = tables.order(visit, SORTS, "name")
     asked = {name: visit.asked(name).strip() for name in ("q", "unit", "group", "joined", "left")}
     if len(asked["q"]) > LONGEST:
         return Wanted(), visit.words["field_too_long"].format(most=LONGEST)
-    known = (
-        "\x00" not in asked["q"]
-        and asked["unit"] in ("", *paths)
+    fits = (
+        asked["unit"] in ("", *known)
         and asked["group"] in ("", *(id for id, _ in _groups(visit)))
         and asked["joined"] in ("", "yes", "no")
         and asked["left"] in ("", "1")
         and tables.page(visit) <= DEEPEST
     )
-    if not known:
+    if not fits:
         return Wanted(), visit.words["people_bad_filter"]
     joined, order = cast(Any, asked["joined"]), cast(Any, sort or "name")
     left = bool(asked["left"])
@@ -116,10 +116,8 @@ async def view(visit: Visit) -> Response:
 
 async def _find(visit: Visit, power: Power = "names") -> Found:
     """Somebody the viewer may see; with `roster`, somebody they may change."""
-    asked, now = visit.request.path_params["id"], visit.app.clock()
-    if not (asked.isascii() and asked.isdecimal() and len(asked) < 16):
-        raise BadRequest(404, "not_found")
-    found = await visit.read(lambda conn: people.find(conn, visit.scope, int(asked), now))
+    id, now = visit.id, visit.app.clock()
+    found = await visit.read(lambda conn: people.find(conn, visit.scope, id, now))
     if found is None:
         raise BadRequest(404, "not_found")
     if power == "roster" and not visit.scope.may("roster", found.row.unit):
@@ -137,7 +135,7 @@ async def _shown(visit: Visit, found: Found, status: int = 200, **more: Any) -> 
         return list(links.listing(conn, scope, row.hr_id, now)) if may else []
 
     journal = await visit.write(look)
-    units = await visit.read(lambda conn: people.paths(conn, scope)) if may else []
+    units = await visit.read(lambda conn: paths(conn, scope, "names")) if may else []
     given: dict[str, Any] = {"faults": {}, "typed": {}, "code": None} | more
     return visit.show(
         "person", status, row=row, facts=_facts(visit, found), chats=_chats(visit, found),
@@ -340,14 +338,14 @@ async def unlink(visit: Visit) -> Response:
 
 async def unmerge(visit: Visit) -> Response:
     """Undo what a link in somebody's journal did."""
-    found, link = await _find(visit, "roster"), visit.said("link")
-    if not (link.isascii() and link.isdecimal() and len(link) < 16):
+    found, link = await _find(visit, "roster"), number(visit.said("link"))
+    if link is None:
         raise BadRequest(400, "bad_form")
     scope, hr_id = visit.scope, found.row.hr_id
     mine = await visit.write(lambda conn, now: links.listing(conn, scope, hr_id, now))
-    if int(link) not in {row.id for row in mine}:
+    if link not in {row.id for row in mine}:
         raise BadRequest(404, "not_found")
-    args = {"link": int(link)}
+    args = {"link": link}
     return await _link(visit, found, "unmerge", args, "journal", visit.words["link_undone"])
 
 
@@ -372,21 +370,21 @@ async def journal(visit: Visit) -> Response:
 
 async def units(visit: Visit) -> Response:
     """A unit, and those right below it: their heads, how many are in each, who has joined."""
-    asked, now, scope = visit.asked("at") or "0", visit.app.clock(), visit.scope
-    if not (asked.isascii() and asked.isdecimal() and len(asked) < 16):
+    at, now, scope = number(visit.asked("at") or "0"), visit.app.clock(), visit.scope
+    if at is None:
         raise BadRequest(404, "not_found")
     line, under = await visit.read(
-        lambda conn: people.tree(conn, scope, int(asked), now, visit.app.content)
+        lambda conn: people.tree(conn, scope, at, now, visit.app.content)
     )
-    if int(asked) and not line:
+    if at and not line:
         raise BadRequest(404, "not_found")
     shown = [*line[-1:], *under]
     over = [line[-1].path] if line else list(scope.paths("names"))
     if any(unit.heads for unit in shown):  # names were shown
         many = sum(len(unit.heads) for unit in shown)
         await visit.write(
-            lambda conn, at: audit.note(
-                conn, scope.viewer, "heads_seen", "people", at, count=many, over=over
+            lambda conn, when: audit.note(
+                conn, scope.viewer, "heads_seen", "people", when, count=many, over=over
             )
         )
     return visit.show(

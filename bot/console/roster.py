@@ -2,6 +2,7 @@
 what is refused, and agree. All of it is the desk's work (`bot/roster_desk.py`)."""
 
 from datetime import date
+from functools import partial
 from typing import Any
 
 from msgspec.json import decode
@@ -201,13 +202,8 @@ def _columns(visit: Visit, upload: Upload) -> list[dict[str, str]]:
 
 async def news(visit: Visit) -> Response:
     """What moves while a file is tried or taken over."""
-    upload = _own(visit)
-
-    async def look() -> dict[str, Any]:
-        now = visit.app.roster.uploads.find(upload.id, upload.owner)
-        return {"over": True} if now is None else _news(visit, now)
-
-    return live.follow(visit, look)
+    upload, uploads = _own(visit), visit.app.roster.uploads
+    return live.watch(visit, lambda: uploads.find(upload.id, upload.owner), partial(_news, visit))
 
 
 def _news(visit: Visit, upload: Upload) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from bot.console import audiences, campaign_forms, tables
-from bot.console.campaign_editor import NEEDS, faults_of, number, sentence
+from bot.console.campaign_editor import NEEDS, faults_of, sentence
 from bot.console.campaign_forms import Typed
+from bot.console.forms import number
 from bot.console.pages import Page, Visit
 from bot.console.tables import Column
 from bot.errors import BadRequest
@@ -78,7 +79,7 @@ async def save(visit: Visit) -> Response:
         return await _form(visit, entry, found.values, None, found.faults, 422)
     if visit.said("do") == "look":
         return await _form(visit, entry, found.values, segment, {})
-    version, content = number(visit.said("version")), visit.app.content
+    version, content = number(visit.said("version")) or 0, visit.app.content
     try:
         if entry.id:
             await visit.write(
@@ -131,7 +132,7 @@ async def _entry(visit: Visit) -> Entry:
         tops = () if scope.whole("send") else scope.paths("send")
         return Entry(segment=Segment(units=tops))
     try:
-        row = await visit.read(lambda conn: named.find(conn, scope, number(said_id)))
+        row = await visit.read(lambda conn: named.find(conn, scope, number(said_id) or 0))
     except Refused:
         raise BadRequest(404, "not_found") from None
     segment = named.segment_of(row)

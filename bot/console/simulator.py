@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from bot.channels import webchat
 from bot.console import simulated
+from bot.console.forms import number
 from bot.console.pages import Page, Visit
 from bot.errors import BadRequest
 from bot.simulation import Full, Look, Simulation, Start
@@ -87,10 +88,9 @@ async def _draft(visit: Visit) -> Revised | None:
     if not asked:
         return None
     visit.scope.require("content")
-    if not asked.isdecimal() or len(asked) > 18:
-        raise BadRequest(404, "not_found")
+    id = number(asked) or 0
     try:
-        row = await visit.read(lambda conn: revisions.find(conn, int(asked)))
+        row = await visit.read(lambda conn: revisions.find(conn, id))
     except revisions.Missing:
         raise BadRequest(404, "not_found") from None
     return revisions.as_revised(row)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from bot.console import tables
+from bot.console.forms import number
 from bot.console.pages import Page, Visit
 from bot.console.tables import Column
 from bot.errors import BadRequest
@@ -17,9 +18,6 @@ from storage import doubts, parked
 from storage.campaigns import Refused
 from storage.doubts import Doubts
 from storage.scope import Power
-
-LARGEST = 10**18
-"""Numbers above it name no row."""
 
 
 async def index(visit: Visit) -> Response:
@@ -95,7 +93,7 @@ async def decide(visit: Visit) -> Response:
     do, words = visit.said("do"), visit.words
     if do not in ("replay", "discard"):
         raise BadRequest(400, "bad_form")
-    ids = sorted({id for id in map(_number, visit.form.many("id")) if id})[: tables.PAGE]
+    ids = sorted({id for id in map(number, visit.form.many("id")) if id})[: tables.PAGE]
     if not ids:
         return await _shown(visit, parked=words["stuck_none_ticked"])
     if do == "discard" and not visit.said("sure"):
@@ -112,18 +110,13 @@ async def decide(visit: Visit) -> Response:
     return visit.go("stuck", " ".join(told))
 
 
-def _number(text: str) -> int:
-    """A number of a row; 0 if it names none."""
-    return int(text) if text.isdecimal() and len(text) < len(str(LARGEST)) else 0
-
-
 # --- messages ----------------------------------------------------------------------------
 
 
 async def resend(visit: Visit) -> Response:
     """Send once more what may have arrived or not; only a person decides that."""
     scope, words, content = visit.scope, visit.words, visit.app.content
-    campaign, until = _number(visit.said("campaign")), _number(visit.said("until"))
+    campaign, until = (number(visit.said(each)) or 0 for each in ("campaign", "until"))
     channel = visit.said("channel")
     if not visit.said("sure"):
         return await _shown(visit, sends=words["stuck_resend_unsure"])
@@ -143,7 +136,7 @@ async def resend(visit: Visit) -> Response:
 async def leave(visit: Visit) -> Response:
     """Let it be: whether it has arrived stays unknown."""
     scope, words = visit.scope, visit.words
-    campaign, until = _number(visit.said("campaign")), _number(visit.said("until"))
+    campaign, until = (number(visit.said(each)) or 0 for each in ("campaign", "until"))
     purpose, channel = visit.said("purpose"), visit.said("channel")
 
     def work(conn: Connection, now: datetime) -> int:

@@ -4,6 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from bot.console.forms import number
 from bot.console.pages import Page, Visit
 from bot.errors import BadRequest
 from flows import digest
@@ -14,11 +15,11 @@ from storage.scope import Power
 
 async def team(visit: Visit) -> Response:
     """A unit's newest published figures, and the units below it."""
-    asked, after = visit.asked("unit"), visit.asked("after")
-    if not all(each.isdecimal() and len(each) < 19 for each in (asked, after) if each):
+    asked, after = (number(visit.asked(each) or "0") for each in ("unit", "after"))
+    if asked is None or after is None:
         raise BadRequest(404, "not_found")
     scope = visit.scope
-    data = await visit.read(lambda conn: teams.shown(conn, scope, int(asked or 0), int(after or 0)))
+    data = await visit.read(lambda conn: teams.shown(conn, scope, asked, after))
     if data["result"] == "none" and asked:
         raise BadRequest(404, "not_found")
     return visit.show("team", data=data, **_said(visit, data))

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from bot.clerk import Unfit, hook_row
 from bot.console import tables
+from bot.console.forms import number
 from bot.console.pages import Page, Visit
 from bot.console.tables import Column
 from bot.errors import BadRequest
@@ -113,10 +114,10 @@ async def revoke(visit: Visit) -> Response:
 
 
 def _number(visit: Visit) -> int:
-    id = visit.said("id")
-    if not id.isascii() or not id.isdecimal() or len(id) > 18:
+    id = number(visit.said("id"))
+    if id is None:
         raise BadRequest(404, "not_found")
-    return int(id)
+    return id
 
 
 def _confirmed(visit: Visit) -> None:
