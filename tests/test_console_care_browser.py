@@ -3,11 +3,10 @@ show, and what a browser alone does with the forms."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from sqlalchemy import insert, select
 
 from bot.console import pages
@@ -15,8 +14,9 @@ from content.schema import Content
 from storage import roster, wishes
 from storage.database import Database
 from storage.models import learners, outbox, parked, persons
-from tests.browsing import CHROMIUM, LANGUAGES, Console, _joins, judge
-from tests.running import eventually
+from tests.agency import Agency
+from tests.browsing import CHROMIUM, LANGUAGES, Console, judge
+from tests.browsing import opened as joined
 
 pytestmark = [
     pytest.mark.browser,
@@ -24,44 +24,33 @@ pytestmark = [
 ]
 
 
-class Busy(Console):
-    """With an admin's work, an overdue request and one of each that got stuck."""
-
-    def __init__(self, folder: Path, content: Content, browser: Browser) -> None:
-        super().__init__(folder, content, browser)
-        db, now = Database(self.env["KAONA_DATABASE_URL"]), datetime.now(UTC)
-        with db.write() as conn:
-            boss = conn.execute(select(persons.c.id).where(persons.c.hr_id == "HR-hr")).scalar_one()
-            roster.grant(conn, boss, "admin", now)
-            (id,) = conn.execute(select(learners.c.id).order_by(learners.c.id).limit(1)).scalars()
-            long_ago = now - timedelta(days=40)
-            wishes.make(conn, id, "correct", {"text": "ชื่อสะกดผิด", "message": "m"}, long_ago)
-            event = {"at": now, "channel": "line", "bot": "", "event": "{}", "address": "U"}
-            for each in ("e1", "e2"):
-                row = event | {"event_id": each, "error": "KeyError at /x/y.py:1"}
-                conn.execute(insert(parked).values(row))
-            sent = {"key": "k", "channel": "line", "address": "U", "lane": "reply", "due": now}
-            sent |= {"payload": "{}", "created_at": now, "deadline": now, "status": "uncertain"}
-            conn.execute(insert(outbox).values(sent | {"ended_at": now}))
-        db.close()
+def _work(url: str, _: Agency) -> None:
+    """An admin's work, an overdue request and one of each that got stuck."""
+    db, now = Database(url), datetime.now(UTC)
+    with db.write() as conn:
+        boss = conn.execute(select(persons.c.id).where(persons.c.hr_id == "HR-hr")).scalar_one()
+        roster.grant(conn, boss, "admin", now)
+        (id,) = conn.execute(select(learners.c.id).order_by(learners.c.id).limit(1)).scalars()
+        long_ago = now - timedelta(days=40)
+        wishes.make(conn, id, "correct", {"text": "ชื่อสะกดผิด", "message": "m"}, long_ago)
+        event = {"at": now, "channel": "line", "bot": "", "event": "{}", "address": "U"}
+        for each in ("e1", "e2"):
+            row = event | {"event_id": each, "error": "KeyError at /x/y.py:1"}
+            conn.execute(insert(parked).values(row))
+        sent = {"key": "k", "channel": "line", "address": "U", "lane": "reply", "due": now}
+        sent |= {"payload": "{}", "created_at": now, "deadline": now, "status": "uncertain"}
+        conn.execute(insert(outbox).values(sent | {"ended_at": now}))
+    db.close()
 
 
 @pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory, content: Content) -> Iterator[Busy]:
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=options)
-        made = Busy(tmp_path_factory.mktemp("busy"), content, browser)
-        made.service.start()
-        eventually(made.service.answers, 60)
-        _joins(made)
+def busy(tmp_path_factory: pytest.TempPathFactory, content: Content) -> Iterator[Console]:
+    with joined(tmp_path_factory.mktemp("busy"), content, _work) as made:
         yield made
-        browser.close()
-    made.service.end()
 
 
 @pytest.fixture(scope="module")
-def cookies(busy: Busy) -> list[Any]:
+def cookies(busy: Console) -> list[Any]:
     page = busy.page()
     busy.sign_in(page)
     found: list[Any] = page.context.cookies()
@@ -69,7 +58,7 @@ def cookies(busy: Busy) -> list[Any]:
     return found
 
 
-def opened(busy: Busy, cookies: list[Any], path: str) -> Page:
+def opened(busy: Console, cookies: list[Any], path: str) -> Page:
     page = busy.page()
     page.context.add_cookies(cookies)
     page.goto(f"{busy.base}/{path}")
@@ -78,7 +67,7 @@ def opened(busy: Busy, cookies: list[Any], path: str) -> Page:
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_pages_with_something_on_them_keep_to_wcag(
-    busy: Busy, cookies: list[Any], lang: str
+    busy: Console, cookies: list[Any], lang: str
 ) -> None:
     page = opened(busy, cookies, "uses")
     use = page.locator("td a").first.get_attribute("href")
@@ -89,7 +78,7 @@ def test_pages_with_something_on_them_keep_to_wcag(
 
 
 def test_one_box_ticks_all_and_trying_again_needs_no_confirmation(
-    busy: Busy, cookies: list[Any]
+    busy: Console, cookies: list[Any]
 ) -> None:
     page = opened(busy, cookies, "stuck")
     page.check("[data-ticks]")
@@ -103,7 +92,7 @@ def test_one_box_ticks_all_and_trying_again_needs_no_confirmation(
     page.context.close()
 
 
-def test_the_field_with_a_fault_has_the_focus(busy: Busy, cookies: list[Any]) -> None:
+def test_the_field_with_a_fault_has_the_focus(busy: Console, cookies: list[Any]) -> None:
     page = opened(busy, cookies, "uses")
     page.locator("td a").first.click()
     page.fill("#narrative", "โทร 081-234-5678")
