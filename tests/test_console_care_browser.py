@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 
-def _work(url: str, _: Agency) -> None:
+def work(url: str, _: Agency) -> None:
     """An admin's work, an overdue request and one of each that got stuck."""
     db, now = Database(url), datetime.now(UTC)
     with db.write() as conn:
@@ -45,7 +45,7 @@ def _work(url: str, _: Agency) -> None:
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory, content: Content) -> Iterator[Console]:
-    with joined(tmp_path_factory.mktemp("busy"), content, _work) as made:
+    with joined(tmp_path_factory.mktemp("busy"), content, work) as made:
         yield made
 
 
