@@ -59,21 +59,26 @@ def lint(content: Content, files: Files) -> list[Fault]:
 
 def _areas(content: Content, files: Files) -> Iterator[Fault]:
     areas = {area.id for area in content.framework.areas}
+    topics = areas | {topic.id for topic in content.topics}
     for folder, fewest in FEWEST.items():
-        shelf = getattr(content, folder)
-        for area in sorted(areas - shelf.keys()):
+        shelf, wanted = getattr(content, folder), topics if folder == "questions" else areas
+        for area in sorted(wanted - shelf.keys()):
             yield Fault(f"{folder}/{area}.toml", 1, f"the area {area!r} has no {folder}")
-        for area in sorted(shelf.keys() - areas):
+        for area in sorted(shelf.keys() - topics):
             yield Fault(f"{folder}/{area}.toml", 1, f"no area is called {area!r}")
-        for area in sorted(areas & shelf.keys()):
+        for area in sorted(wanted & shelf.keys()):
             if len(alive(shelf[area])) < fewest:
                 yield Fault(f"{folder}/{area}.toml", 1, f"wants at least {fewest} {folder}")
-    for at, area in enumerate(content.framework.areas):
-        for lang in LANGS:
-            if len(area.short.of(lang)) > LABEL - 6:
-                loc = ("area", at, "short")
-                line = files.line("frameworks/2561.toml", loc)
-                yield Fault("frameworks/2561.toml", line, "short: at most 14 letters")
+    for name, key, listed in (
+        ("frameworks/2561.toml", "area", content.framework.areas),
+        ("topics.toml", "topic", content.topics),
+    ):
+        for at, topic in enumerate(listed):
+            line = files.line(name, (key, at, "short"))
+            if name == "topics.toml" and topic.id in areas:
+                yield Fault(name, line, f"{topic.id!r} is an area: change the id")
+            if max(len(topic.short.of(lang)) for lang in LANGS) > LABEL - 6:
+                yield Fault(name, line, "short: at most 14 letters")
 
 
 def _items(content: Content, files: Files) -> Iterator[Fault]:
@@ -116,7 +121,8 @@ def question_problems(question: Question, area: str, content: Content) -> Iterat
     right = sum(option.correct for option in question.options)
     if right != 1:
         yield problem(("id",), "right", n=right)
-    known = next((a.sub_skills for a in content.framework.areas if a.id == area), ())
+    topics = (*content.framework.areas, *content.topics)
+    known = next((topic.sub_skills for topic in topics if topic.id == area), ())
     if question.sub_skill not in known:
         found = {"value": question.sub_skill, "known": ", ".join(known)}
         yield problem(("sub_skill",), "sub_skill", **found)

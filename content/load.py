@@ -32,6 +32,7 @@ from content.schema import (
     Register,
     Reports,
     RosterRules,
+    Topic,
     Words,
 )
 
@@ -179,6 +180,7 @@ def _read_parts(files: Files) -> dict[str, Any]:
         "newer": files.read("frameworks/2567.toml", Framework),
         "mapping": table("frameworks/mapping.toml", "mapping", Mapped),
         "placement": files.read("placement.toml", Placement),
+        "topics": table("topics.toml", "topic", Topic),
         "questions": folder("questions", "question", Question),
         "lessons": folder("lessons", "lesson", Lesson),
         "exercises": folder("exercises", "exercise", Exercise),

@@ -86,18 +86,23 @@ class Group(Record):
     source: Source
 
 
-class Area(Record):
-    """An area of digital literacy that is practised and tested."""
+class Topic(Record):
+    """Something that the bank has questions about."""
 
     id: Id
     name: Text
     short: Text
     """At most 14 letters: a label on a picture and on a button."""
-    tier: int = Field(ge=1, le=3)
-    unit: str
     sub_skills: tuple[Id, ...]
     about: Text
     source: Source
+
+
+class Area(Topic):
+    """An area of digital literacy: the profile, the plan and the six steps are about these."""
+
+    tier: int = Field(ge=1, le=3)
+    unit: str
 
 
 class SkillGroup(Record):
@@ -1007,6 +1012,8 @@ class Content(Record):
     newer: Framework
     mapping: tuple[Mapped, ...]
     placement: Placement
+    topics: tuple[Topic, ...]
+    """What can be practised beside the areas: other skills of the framework, AI, the changes."""
     questions: dict[str, tuple[Question, ...]]
     lessons: dict[str, tuple[Lesson, ...]]
     exercises: dict[str, tuple[Exercise, ...]]
@@ -1037,6 +1044,10 @@ class Content(Record):
     def area(self, area_id: str) -> Area:
         return _find(area_id, self.framework.areas)
 
+    def topic(self, topic_id: str) -> Topic:
+        """An area, or what can be practised beside them."""
+        return _find(topic_id, (*self.framework.areas, *self.topics))
+
     def group(self, group_id: str) -> Group:
         return _find(group_id, self.framework.groups)
 
@@ -1062,7 +1073,7 @@ def alive(items: Iterable[_Kept]) -> list[_Kept]:
 
 
 def area_of(item_id: str) -> str:
-    """The area that a question, lesson or exercise belongs to: its id starts with it."""
+    """The area (or topic) that a question, lesson or exercise belongs to: its id starts with it."""
     return item_id.rsplit("-", 1)[0]
 
 
