@@ -220,7 +220,7 @@ def _moment(iso: str, lang: Lang) -> str:
 
 def _named(value: str, content: Content, lang: Lang) -> str:
     """Ids of the content, and words of the system, by the names that people know."""
-    names = {each.id: each.name for each in content.framework.areas}
+    names = {each.id: each.name for each in content.subjects}
     names |= {each.id: each.name for each in content.framework.groups}
     names |= {each.id: each.name for each in content.method.steps}
     if value in names:

@@ -121,8 +121,7 @@ def question_problems(question: Question, area: str, content: Content) -> Iterat
     right = sum(option.correct for option in question.options)
     if right != 1:
         yield problem(("id",), "right", n=right)
-    topics = (*content.framework.areas, *content.topics)
-    known = next((topic.sub_skills for topic in topics if topic.id == area), ())
+    known = next((topic.sub_skills for topic in content.subjects if topic.id == area), ())
     if question.sub_skill not in known:
         found = {"value": question.sub_skill, "known": ", ".join(known)}
         yield problem(("sub_skill",), "sub_skill", **found)
@@ -329,7 +328,11 @@ def _hours(content: Content, files: Files) -> Iterator[Fault]:
             yield Fault("nudges.toml", line, f"{field}: wants times in order, each from, to")
 
 
-NUDGE_SLOTS = {"overdue": {"area", "date", "next"}, "due": {"area", "date", "next"}}
+NUDGE_SLOTS = {
+    "overdue": {"area", "date", "next"},
+    "due": {"area", "date", "next"},
+    "recall": {"n"},
+}
 """What the texts of a nudge may fill in, if it is not `next` alone."""
 
 

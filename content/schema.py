@@ -540,7 +540,7 @@ class Nudge(Record):
     """A reason to write to somebody unasked. Working days are counted from the last thing that
     the learner did, or from the date in the plan (negative: before it)."""
 
-    kind: Literal["once", "overdue", "due", "review", "study", "back", "idle"]
+    kind: Literal["once", "overdue", "due", "recall", "review", "study", "back", "idle"]
     purpose: Literal["word", "due", "review", "encouragement"]
     after_working_days: int = Field(default=0, ge=-30, le=90)
     spacing: int = Field(default=0, ge=0, le=90)
@@ -875,9 +875,10 @@ class Layout(Record):
 
 
 class ItemRules(Record):
-    """When a question is marked; all but `fewest` are shares, or a correlation."""
+    """When a question is marked; all but the first two are shares, or a correlation."""
 
     fewest: int = Field(ge=1)
+    leeches: int = Field(ge=1)
     hard: float = Field(ge=0, le=1)
     easy: float = Field(ge=0, le=1)
     discrimination: float = Field(ge=-1, le=1)
@@ -1046,7 +1047,12 @@ class Content(Record):
 
     def topic(self, topic_id: str) -> Topic:
         """An area, or what can be practised beside them."""
-        return _find(topic_id, (*self.framework.areas, *self.topics))
+        return _find(topic_id, self.subjects)
+
+    @property
+    def subjects(self) -> tuple[Topic, ...]:
+        """Everything that the bank has questions about: the areas, then the other topics."""
+        return (*self.framework.areas, *self.topics)
 
     def group(self, group_id: str) -> Group:
         return _find(group_id, self.framework.groups)

@@ -20,7 +20,8 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
         text = say(state, content, state.floor.note["says"])
         on = choices(state, content, "continue") if state.floor.side else (go,)
         return Ask(text, (*on, *choices(state, content, "menu")))
-    buttons = (go, *choices(state, content, "progress", "menu", "later"))
+    practice = choices(state, content, "practice") if state.journey.plan else ()
+    buttons = (go, *practice, *choices(state, content, "progress", "menu", "later"))
     here = steps.current(state, content)
     if here is None:
         text = say(state, content, "home_done", n=state.journey.number)
@@ -53,6 +54,8 @@ def answer(state: State, answer: Answer, now: datetime, content: Content) -> Tur
             return Turn(state, (steps.progress(state, content),))
         case Chose("menu"):
             return Turn(state.aside("menu"))
+        case Chose("practice"):
+            return Turn(state.aside("practice"))
         case Chose("later"):
             return Turn(state.move("later", says="see_you"))
         case Chose("continue"):

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from content.schema import Content
+from content.schema import Content, Nudge
 from flows import digest, slots, steps, wishes
 from flows.calendar import local, permitted
 from flows.reasons import Reason, Slot, activity, reason, unanswered, wanted, wording
@@ -14,6 +14,7 @@ from flows.types import (
     Choice,
     Fired,
     Found,
+    Json,
     Look,
     Nudged,
     Record,
@@ -141,7 +142,7 @@ def _said(state: State, found: Reason, slot: Slot, now: datetime, content: Conte
     nudged = Nudged(state.nudged.count + 1, left_alone, now, words.id, days)
     reply = Reply(
         words.of(state.lang).format_map(_slots(state, found, content)),
-        (steps.go_on(state, content), *choices(state, content, "reminders", "nudges_off")),
+        (_button(state, nudge, content), *choices(state, content, "reminders", "nudges_off")),
         stamp="*",
         notify=True,
         purpose=nudge.purpose,
@@ -150,8 +151,16 @@ def _said(state: State, found: Reason, slot: Slot, now: datetime, content: Conte
     return Turn(replace(state, nudged=nudged), (reply,), (Record("nudged", fact),))
 
 
-def _slots(state: State, found: Reason, content: Content) -> dict[str, str]:
-    slots = {"next": say(state, content, "next_" + activity(state, content))}
+def _button(state: State, nudge: Nudge, content: Content) -> Choice:
+    """What to do about it: go on with the path, or recall what is due."""
+    if nudge.kind == "recall":
+        return choices(state, content, "recall")[0]
+    return steps.go_on(state, content)
+
+
+def _slots(state: State, found: Reason, content: Content) -> dict[str, Json]:
+    slots: dict[str, Json] = {"next": say(state, content, "next_" + activity(state, content))}
+    slots["n"] = found.many
     if found.due is not None:
         slots["area"] = content.area(found.area).name.of(state.lang)
         slots["date"] = long_date(local(found.due, state.zone), state.lang)

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from content.schema import Content
-from flows import items
+from content.schema import Content, Question
+from flows import items, memory
 from flows.speech import choices, put_off, say, tell
 from flows.types import (
     Answer,
@@ -82,18 +82,20 @@ def _answered(state: State, answer: Chose, now: datetime, content: Content) -> T
     note = state.floor.note
     question = content.question(note["question"])
     right, fact = items.answered(state, question, answer, "quiz", now)
-    reply = Reply(_feedback(state, answer, right, content))
+    reply = Reply(feedback(state, question, answer, content))
+    state, forgotten = memory.remember(state, question.id, right, now, content)
+    facts = (fact, *forgotten)
     state = items.saw(state, question.id).move(
         "question", asked=[*note["asked"], question.id], right=note["right"] + right
     )
     if len(state.floor.note["asked"]) < LENGTH:
-        return Turn(_next(state, content), (reply,), (fact,))
-    return _scored(state, reply, fact, content)
+        return Turn(_next(state, content), (reply,), facts)
+    return _scored(state, reply, facts, content)
 
 
-def _feedback(state: State, answer: Chose, right: bool, content: Content) -> str:
+def feedback(state: State, question: Question, answer: Chose, content: Content) -> str:
     """Why this option, and where it says so; a wrong one also gets the right one's reason."""
-    question = content.question(state.floor.note["question"])
+    right = answer.id == str(question.right)
     chosen = question.options[int(answer.id)].of(state.lang)
     lines = [say(state, content, "quiz_right" if right else "quiz_wrong", why=chosen.feedback)]
     if not right:
@@ -103,7 +105,7 @@ def _feedback(state: State, answer: Chose, right: bool, content: Content) -> str
     return "\n\n".join(lines)
 
 
-def _scored(state: State, reply: Reply, fact: Record, content: Content) -> Turn:
+def _scored(state: State, reply: Reply, facts: tuple[Record, ...], content: Content) -> Turn:
     note = state.floor.note
     score = note["right"] / LENGTH
     before = state.journey.quizzes.get(note["area"]) or Quizzed(0, 0.0, False)
@@ -128,7 +130,7 @@ def _scored(state: State, reply: Reply, fact: Record, content: Content) -> Turn:
     area = content.area(note["area"]).name.of(state.lang)
     line = tell(state, content, key, right=note["right"], of=LENGTH, area=area)
     state = state.back() if score >= PASS else state.move("failed")
-    return Turn(state, (reply, line), (fact, result))
+    return Turn(state, (reply, line), (*facts, result))
 
 
 def done(state: State, content: Content) -> bool:

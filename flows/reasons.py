@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from content.schema import Content, Nudge, NudgeText
-from flows import steps
+from flows import memory, steps
 from flows.calendar import local, working_days
 from flows.types import State, Times
 
@@ -17,11 +17,13 @@ that they asked for."""
 
 
 class Reason(Struct, frozen=True):
-    """What to write about, and the area of the plan with its date, if it is about one."""
+    """What to write about; the area of the plan with its date, if it is about one; how many
+    questions wait, if it is about those."""
 
     nudge: Nudge
     area: str = ""
     due: datetime | None = None
+    many: int = 0
 
 
 def wanted(state: State) -> bool:
@@ -110,6 +112,16 @@ def _dated(state: State, nudge: Nudge, fits: Callable[[date], bool]) -> Reason |
     return None
 
 
+def _recall(state: State, nudge: Nudge, day: date, slot: Slot, content: Content) -> Reason | None:
+    """One message for a session, not one for each question."""
+    since = memory.waited(state, day, content)
+    if since is None:
+        return None
+    many = len(memory.due(state, day, content))
+    long = working_days(since, day, content) >= nudge.after_working_days
+    return Reason(nudge, many=min(many, memory.SESSION)) if many >= memory.ENOUGH or long else None
+
+
 def _review(state: State, nudge: Nudge, day: date, slot: Slot, content: Content) -> Reason | None:
     return Reason(nudge) if reviews_due(state, nudge, day, content) else None
 
@@ -142,6 +154,7 @@ _FITS: dict[str, Callable[[State, Nudge, date, Slot, Content], Reason | None]] =
     "once": _once,
     "overdue": _overdue,
     "due": _due,
+    "recall": _recall,
     "review": _review,
     "study": _study,
     "back": _back,

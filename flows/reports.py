@@ -113,7 +113,7 @@ def name(of: str, id: str, lang: Lang, content: Content) -> str:
     among: Iterable[Any] = {
         "step": content.method.steps,
         "group": content.framework.groups,
-        "area": content.framework.areas,
+        "area": content.subjects,
     }.get(of, ())
     for each in among:
         if each.id == id:
@@ -186,7 +186,7 @@ def _ranks(column: Column, content: Content) -> dict[Cell, int]:
     ids: dict[str, Iterable[str]] = {
         "step": (NOT_JOINED, *steps, FINISHED),
         "group": (group.id for group in content.framework.groups),
-        "area": (area.id for area in content.framework.areas),
+        "area": (area.id for area in content.subjects),
     }
     return {id: n for n, id in enumerate(ids.get(column.of, ()))}
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from content.schema import Content, Lang
 from flows import campaigns, digest, home, leaving, nudges, placement, reminders, steps
+from flows.practice import DUE
 from flows.speech import choices, say, tell
 from flows.types import (
     Answer,
@@ -26,6 +27,9 @@ from flows.types import (
     Unsent,
     Wrote,
 )
+
+SIDES = {"reminders": "reminders", "team": "digest", "practice": "practice"}
+"""Words that begin a side conversation once the notice has been read."""
 
 
 def heard(state: State, word: str, now: datetime, content: Content) -> Turn:
@@ -59,10 +63,10 @@ def _obeyed(state: State, word: str, now: datetime, content: Content) -> Turn:
             return _go(state, now, content)
         case "my_data":
             return Turn(state.aside("mydata"))
-        case "reminders":  # before the notice has been read there is nothing to set
-            return Turn(state.aside("reminders") if state.welcomed else state)
-        case "team":
-            return Turn(state.aside("digest") if state.welcomed else state)
+        case "reminders" | "team" | "practice":  # nothing to set before the notice has been read
+            return Turn(state.aside(SIDES[word]) if state.welcomed else state)
+        case "recall":
+            return Turn(state.aside("practice", of=DUE) if state.welcomed else state)
         case "erase":
             return Turn(state.aside("mydata", "sure"))
         case "ask_hr":

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from content.schema import Content
-from flows import steps
+from flows import memory, steps
 from flows.calendar import DAY, at_minute, day_off, is_working, local, permitted
 from flows.reasons import Slot, reason, times, unanswered, wanted
 from flows.types import CancelTimers, SetTimer, State, Turn
@@ -29,13 +29,18 @@ def keep(before: State, turn: Turn, now: datetime, content: Content) -> Turn:
     if not lost and _wishes(before) == _wishes(state):
         return turn
     at, slot = next_slot(state, now, content)
+    if at == state.nudge_at and not lost and slot != "once":
+        return turn
     timer = SetTimer("nudge", "nudge", at, {} if slot == "work" else {"slot": slot})
     return Turn(replace(state, nudge_at=at), turn.replies, (*turn.effects, timer))
 
 
 def _wishes(state: State) -> tuple[object, ...]:
     """What decides when the learner may be written to, beside what they do."""
-    return (wanted(state), times(state), state.once, state.rests_until, state.zone, _dues(state))
+    return (
+        *(wanted(state), times(state), state.once, state.rests_until, state.zone),
+        *(_dues(state), memory.first_dues(state)),
+    )
 
 
 def _dues(state: State) -> dict[str, datetime]:

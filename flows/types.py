@@ -317,6 +317,18 @@ class Streak(Struct, frozen=True, omit_defaults=True):
     day: int = 0
 
 
+class Card(Struct, frozen=True, array_like=True):
+    """What is known of one learner and one question: stability in days and difficulty from 1 to 10
+    (FSRS), the day it was last asked and the day it is due (ordinals; 0: not any more), and how
+    often it was forgotten."""
+
+    stability: float
+    difficulty: float
+    last: int
+    due: int
+    lapses: int = 0
+
+
 class Floor(Struct, frozen=True, omit_defaults=True):
     """Which flow has the floor, which of its questions is open, and what it has jotted down."""
 
@@ -372,6 +384,8 @@ class State(Struct, frozen=True, omit_defaults=True):
     journey: Journey = field(default_factory=Journey)
     seen: dict[str, int] = {}
     """How often each question was asked, by its id."""
+    cards: dict[str, Card] = {}
+    """What is to be asked again, by the question's id."""
 
     def at(self, flow: str, place: str = "", **note: Json) -> "State":
         """The same learner with another flow on the floor. A flow is under way only once."""

@@ -132,7 +132,7 @@ def _titled(kind: str, id: str, content: Content) -> Text | str:
     """The name itself, or the key of it in the copy."""
     match kind:
         case "area" | "quiz":
-            return content.area(id).name
+            return content.topic(id).name
         case "lesson":
             return content.lesson(id).title
         case "exercise":

@@ -52,6 +52,8 @@ class Sums(Struct, omit_defaults=True):
     ability: int = 0
     squares: int = 0
     ability_right: int = 0
+    leeches: int = 0
+    """For how many people it was forgotten again and again, and is not reviewed any more."""
 
     def add(self, row: Any) -> None:
         self.n += row.n
@@ -102,10 +104,16 @@ def step(conn: Connection, now: datetime, chunk: int = CHUNK) -> int:
         return 0
     kept = {row.question: row.data for row in conn.execute(select(item_stats))}
     changed: dict[str, Sums] = {}
+
+    def of(question: str) -> Sums:
+        if question not in changed:
+            changed[question] = decode(kept.get(question, "{}"), type=Sums)
+        return changed[question]
+
     for row in conn.execute(_query(conn, after or 0, last)):
-        if row.question not in changed:
-            changed[row.question] = decode(kept.get(row.question, "{}"), type=Sums)
-        changed[row.question].add(row)
+        of(row.question).add(row)
+    for question, many in conn.execute(_leeches(conn, after or 0, last)):
+        of(question).leeches += many
     rows = [
         {"question": question, "until": last, "data": encode(sums).decode()}
         for question, sums in sorted(changed.items())
@@ -148,18 +156,40 @@ def _query(conn: Connection, after: int, last: int) -> Any:
         return func.coalesce(func.sum(case((when, value), else_=0)), 0)
 
     right = said.c.right_ == 1
-    return select(
-        said.c.question,
-        said.c.option_,
-        time_.label("time_"),
-        func.count().label("n"),
-        total(right).label("right_"),
-        total(known).label("known"),
-        total(and_(known, right)).label("known_right"),
-        total(known, ability).label("ability"),
-        total(known, ability * ability).label("squares"),
-        total(and_(known, right), ability).label("ability_right"),
-    ).group_by(said.c.question, said.c.option_, time_)
+    return (
+        select(
+            said.c.question,
+            said.c.option_,
+            time_.label("time_"),
+            func.count().label("n"),
+            total(right).label("right_"),
+            total(known).label("known"),
+            total(and_(known, right)).label("known_right"),
+            total(known, ability).label("ability"),
+            total(known, ability * ability).label("squares"),
+            total(and_(known, right), ability).label("ability_right"),
+        )
+        .where(said.c.purpose != "recall")
+        .group_by(said.c.question, said.c.option_, time_)
+    )
+
+
+def _leeches(conn: Connection, after: int, last: int) -> Any:
+    """Questions that somebody kept forgetting, by these facts."""
+    question = _part(conn, "question").label("question")
+    return (
+        select(question, func.count())
+        .where(facts.c.id > after, facts.c.id <= last, facts.c.kind == "leech")
+        .where(facts.c.learner_id.not_in(withheld()))
+        .group_by(question)
+    )
+
+
+def _part(conn: Connection, key: str) -> ColumnElement[Any]:
+    """A member of a fact's data, as each engine reads it."""
+    if conn.dialect.name == "sqlite":
+        return func.json_extract(facts.c.data, f"$.{key}")
+    return cast(facts.c.data, JSONB).op("->>")(key)
 
 
 def _said(conn: Connection, after: int, last: int) -> Any:
@@ -167,9 +197,7 @@ def _said(conn: Connection, after: int, last: int) -> Any:
     sqlite = conn.dialect.name == "sqlite"
 
     def part(key: str) -> ColumnElement[Any]:
-        if sqlite:
-            return func.json_extract(facts.c.data, f"$.{key}")
-        return cast(facts.c.data, JSONB).op("->>")(key)
+        return _part(conn, key)
 
     right = cast(part("right"), Integer) if sqlite else case((part("right") == "true", 1), else_=0)
     return (

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from flows.ability import measure
 from flows.types import (
+    Card,
     Floor,
     Journey,
     Measure,
@@ -101,6 +102,15 @@ def reviewed_guest(now: datetime) -> State:
     return replace(reviewed(now), person=None)
 
 
+def remembers(now: datetime) -> State:
+    """Three questions of a quiz are due again, one more is not, and one is there no longer."""
+    day = now.date().toordinal()
+    asked = {f"spreadsheet-0{n}": Card(2.3, 5.0, day - 3, day) for n in (1, 2, 3)}
+    asked["spreadsheet-04"] = Card(9.0, 5.0, day - 3, day + 5)
+    asked["spreadsheet-999"] = Card(1.0, 5.0, day - 3, day)
+    return replace(passed(now), cards=asked)
+
+
 def on_lost_content(now: datetime) -> State:
     """In the middle of a lesson that no longer exists."""
     return replace(planned(now), floor=Floor("lesson", "page", {"lesson": "word-l99", "page": 1}))
@@ -136,6 +146,7 @@ GIVEN: dict[str, Callable[[datetime], State]] = {
         applied,
         reviewed,
         reviewed_guest,
+        remembers,
         on_lost_content,
         finished,
         finished_guest,

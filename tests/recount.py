@@ -155,6 +155,8 @@ def items(tables: Tables, until: datetime, content: Content) -> dict[str, dict[s
         if row["kind"] != "answered" or row["at"] > until or row["learner_id"] in held:
             continue
         said = decode(row["data"])
+        if said["purpose"] == "recall":
+            continue
         here = found.setdefault(said["question"], {"options": [], "right": [], "pairs": []})
         here["options"].append(said["option"])
         here["right"].append(said["right"])

@@ -17,7 +17,7 @@ ARROW = ("bot", "storage", "flows", "content")
 """Each imports only itself and what stands to its right."""
 ALLOWED = {
     "content": {"pydantic"},
-    "flows": {"msgspec", "pythainlp"},
+    "flows": {"msgspec", "pythainlp", "fsrs"},
 }
 """Third parties of the two inner packages."""
 IMPURE = {
@@ -73,12 +73,13 @@ def test_the_inner_packages_keep_to_their_few_libraries(package: str) -> None:
         for name, line in imported(path)
         if name not in known
     ]
-    thai = {
-        path.name for path in modules(package) for name, _ in imported(path) if name == "pythainlp"
-    }
+
+    def users(of: str) -> set[str]:
+        return {path.name for path in modules(package) for name, _ in imported(path) if name == of}
 
     assert strangers == []
-    assert thai <= {"text.py", "reading.py"}
+    assert users("pythainlp") <= {"text.py", "reading.py"}
+    assert users("fsrs") <= {"memory.py"}
 
 
 @pytest.mark.parametrize("package", ALLOWED)

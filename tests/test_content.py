@@ -285,7 +285,7 @@ WORDS = {
     *("none", "done", "first", "before", "after", ANY, *LEARNING, *FINDINGS),
     *("too_few", "like_chance", "better", "worse", "no_holdout"),
     *("may_share", "not_shared", "new", "chosen", "set_aside"),
-    *("hard", "easy", "weak", "idle_option", "drawn_away"),
+    *("hard", "easy", "weak", "idle_option", "drawn_away", "leech"),
     *REASONS,
     *("help_" + reason for reason in REASONS),
     *("todo_" + finding for finding in FINDINGS),

@@ -198,7 +198,11 @@ def beginnings(content: Content) -> Iterator[State]:
 
 def spots(content: Content) -> Iterator[Floor]:
     """Every question, page, exercise and list of courses."""
-    for area in content.questions:
+    for topic in content.topics:
+        for question in content.questions[topic.id]:
+            note = {"of": topic.id, "asked": [], "right": 0, "question": question.id}
+            yield Floor("practice", "question", {**note, "queue": [], "many": 5}, side=True)
+    for area in (area.id for area in content.framework.areas):
         for question in content.questions[area]:
             note = {"area": area, "asked": [], "right": 0, "question": question.id}
             yield Floor("quiz", "question", note)

@@ -121,7 +121,7 @@ def may_edit(scope: Scope) -> bool:
 
 
 def areas(visit: Visit) -> list[tuple[str, str]]:
-    return [(each.id, each.name.of(visit.lang)) for each in visit.app.content.framework.areas]
+    return [(each.id, each.name.of(visit.lang)) for each in visit.app.content.subjects]
 
 
 def _entries(conn: Connection, visit: Visit, kind: Kind, drafted: set[str]) -> list[Entry]:
@@ -225,7 +225,7 @@ def _cells(visit: Visit, kind: Kind, each: Entry) -> list[Any]:
     title = clip(each.title, CUT)  # at a letter: words would take a second to learn
     cells: list[Any] = [{"text": each.key, "path": f"/console/content/{kind}/{each.key}"}, title]
     if kind in ITEMS:
-        cells.append(visit.app.content.area(each.area).name.of(lang))
+        cells.append(visit.app.content.topic(each.area).name.of(lang))
     marks = [words["content_state_" + state] for state in STATES if state in each.states]
     cells.append(" · ".join(marks) or "–")
     if kind == "question":
@@ -338,7 +338,7 @@ def _facts(visit: Visit, kind: Kind, key: str, item: Any) -> list[dict[str, str]
         made.append({"name": name, "text": text, "url": url})
 
     if item is not None:
-        add(words["content_area"], content.area(area_of(key)).name.of(lang))
+        add(words["content_area"], content.topic(area_of(key)).name.of(lang))
     if isinstance(item, Question):
         names = [content.group(group).name.of(lang) for group in item.groups]
         add(label("sub_skill", words), item.sub_skill)

@@ -180,7 +180,7 @@ def options_of(
     """What may be chosen in a field."""
     match name:
         case "sub_skill":
-            found = next((a for a in content.framework.areas if a.id == area_of(key)), None)
+            found = next((a for a in content.subjects if a.id == area_of(key)), None)
             return [(each, each) for each in (found.sub_skills if found else ())]
         case "dimension":
             return [(each, words["content_dimension_" + each]) for each in DIMENSIONS]

@@ -27,6 +27,7 @@ COLUMNS = (
     Column("right_option", "count"),
     *(Column(f"option_{n}", "share") for n in range(1, OPTIONS + 1)),
     Column("unsure", "share"),
+    Column("leeches", "count", sums=True),
     Column("flags", "word", "words"),
 )
 
@@ -36,7 +37,7 @@ def items(conn: Connection, view: View) -> Report:
     kept = {row.question: row.data for row in conn.execute(select(item_stats))}
     rows: list[Row] = []
     total = 0
-    for area in view.content.framework.areas:
+    for area in view.content.subjects:
         for question in view.content.questions.get(area.id, ()):
             sums = decode(kept.get(question.id, "{}"), type=Sums)
             total += sums.n
@@ -66,15 +67,16 @@ def _row(area: str, question: Question, sums: Sums, view: View) -> Row:
         question.right + 1,
         *shares,
         unsure,
+        sums.leeches,
         " ".join(flags(question, sums, view.content.reports.items)),
     )
 
 
 def flags(question: Question, sums: Sums, rules: ItemRules) -> list[str]:
     """What speaks against a question, once enough people have answered it."""
+    found = ["leech"] if sums.leeches >= rules.leeches else []
     if sums.n < rules.fewest:
-        return ["too_few"]
-    found = []
+        return ["too_few", *found]
     facility = sums.right / sums.n
     if facility < rules.hard:
         found.append("hard")
