@@ -10,7 +10,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import agency, audience, browser, campaigns, consoles, digests, measures, rosters
+from benchmarks import (
+    agency,
+    audience,
+    browser,
+    campaigns,
+    consoles,
+    digests,
+    measures,
+    reviews,
+    rosters,
+)
 from benchmarks.measures import Row
 
 RESULTS = Path(__file__).parent / "results"
@@ -30,6 +40,7 @@ MEASURES = {
     "o": agency.reports,
     "q": consoles.pages,
     "r": browser.pages,
+    "u": reviews.retention,
 }
 """`a` also measures b and c: they only mean something side by side; `o` also p, which takes the
 same large database."""

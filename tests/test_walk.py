@@ -121,7 +121,7 @@ def _first_ways() -> dict[str, str]:
 
 
 def _says(step: Step, key: str, state: State) -> bool:
-    text = the_content().copy_[state.lang][key].partition("\n")[0]
+    text = the_content().copy_[state.lang][key].partition("\n")[0].partition("{")[0]
     return any(reply.text.startswith(text) for reply in step.turn.replies)
 
 
@@ -131,6 +131,7 @@ def _asked_to_undo(step: Step) -> bool:
     return bool(step.turn.state.leaving) and (floor.flow, floor.place) == ("mydata", "sure")
 
 
+NOTHING = ("recall_nothing_yet", "recall_nothing_due")
 MEANS = {
     "menu": lambda step: step.turn.state.floor.flow == "menu",
     "help": lambda step: _says(step, "help", step.turn.state),
@@ -144,6 +145,12 @@ MEANS = {
     "english": lambda step: step.turn.state.lang == "en",
     "my_data": lambda step: step.turn.state.floor.flow == "mydata",
     "reminders": lambda step: not step.before.welcomed or step.turn.state.floor.flow == "reminders",
+    "practice": lambda step: not step.before.welcomed or step.turn.state.floor.flow == "practice",
+    "recall": lambda step: (
+        not step.before.welcomed
+        or step.turn.state.floor.flow == "practice"
+        or any(_says(step, key, step.turn.state) for key in NOTHING)
+    ),
     "team": lambda step: (
         not step.before.welcomed
         or (step.turn.state.floor.flow == "digest" or _says(step, "team_none", step.turn.state))
