@@ -437,8 +437,8 @@ def _undisturbed(world: World) -> Seen:
 def test_a_crash_at_some_boundaries_loses_and_doubles_nothing(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A third of them, others on each engine; the long run takes all."""
-    _crashing(world, capsys, 1 + isinstance(world.base, Postgres), 3)
+    """A fifth of them, others on each engine; the long run takes all."""
+    _crashing(world, capsys, 1 + isinstance(world.base, Postgres), 5)
 
 
 @pytest.mark.soak
@@ -471,8 +471,8 @@ def _crashing(world: World, capsys: pytest.CaptureFixture[str], first: int, ever
 def test_a_database_that_fails_at_some_boundaries_heals_without_a_restart(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A sixth of them, another one on each engine; the long run takes all."""
-    _failing(world, capsys, 1 + 3 * isinstance(world.base, Postgres), 6)
+    """A tenth of them, another one on each engine; the long run takes all."""
+    _failing(world, capsys, 1 + 5 * isinstance(world.base, Postgres), 10)
 
 
 @pytest.mark.soak

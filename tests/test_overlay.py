@@ -133,7 +133,7 @@ def test_what_a_stand_in_replaced_stays_replaced_when_it_is_replaced_itself(
 def test_retired_lessons_and_exercises_are_not_offered(content: Content) -> None:
     rows = [
         revised(content, "lesson", "computer-l1", retired=True),
-        revised(content, "exercise", "computer-x1", retired=True),
+        *(revised(content, "exercise", f"computer-x{n}", retired=True) for n in (1, 3, 4)),
     ]
     laid = overlay(content, rows).content
     state = State(1, floor=Floor("lesson", "", {"area": "computer"}))

@@ -80,6 +80,8 @@ TIMERS = (
     Fired("asked_hr", "a", {"who": "สมชาย", "question": "ลาอย่างไร", "at": "home"}),
     Fired("relinked", "b", {**RELINKED, "at": "2026-11-20T02:00:00+00:00"}),
 )
+PARTS = 3
+"""Of what is heard alike everywhere, a part here and the others at the next spots."""
 STANDING = (
     *("weekly_off", "nudges_on", "nudges_off", "confirm:5", "decline:5", "confirm:x"),
     "nonsense",
@@ -275,11 +277,11 @@ def events(state: State, content: Content) -> Iterator[tuple[AnyEvent, datetime]
     if state.person:
         for how in ("merged", "relinked"):
             yield Found("linked", {"person": SOMEBODY, "how": how}), soon
-    for number, (word, ways) in enumerate(content.words.reserved.items(), state.stamp):
-        # each word everywhere, here by typing it and there by its button
+    part = state.stamp % PARTS
+    words = list(content.words.reserved.items())
+    for number, (word, ways) in enumerate(words[part::PARTS]):
         yield (Said(ways[0], "m3", soon) if number % 2 else Pressed("*", word)), soon
-    half = state.stamp % 2  # of what is heard alike everywhere, half here and half there
-    for choice in STANDING[half::2]:
+    for choice in STANDING[part::PARTS]:
         yield Pressed("*", choice), soon
     yield Pressed(str(state.stamp), "no-such-choice"), soon
     yield Pressed("0", "begin"), soon
@@ -290,7 +292,7 @@ def events(state: State, content: Content) -> Iterator[tuple[AnyEvent, datetime]
     for kind in ("sticker", "photo", "voice"):
         yield Sent(kind, "r1", "m7"), soon
     nudge = NUDGES[state.stamp % len(NUDGES)]
-    for event in (nudge, *TIMERS[half::2], Left(), Unsent("m1")):
+    for event in (nudge, *TIMERS[part::PARTS], Left(), Unsent("m1")):
         yield event, late
 
 
