@@ -11,6 +11,11 @@ from content.schema import Content, Question, alive, area_of
 from flows.types import Choice, Chose, Record, State
 
 UNSURE = "unsure"
+HAND = 5
+"""A learner gets one in so many of an area's questions to be measured with: nobody sees the whole
+bank, and no question is seen by more than that part of all who are measured."""
+LEAST = 2
+"""Questions of an area that somebody may be measured with, however few it has."""
 
 
 def shuffled(state: State, question: Question) -> tuple[Choice, ...]:
@@ -45,6 +50,45 @@ def pick(
     ranked = [(rank(question), question) for question in alive(content.questions[area])]
     best = min(place for place, _ in ranked)
     return min((question for place, question in ranked if place == best), key=draw)
+
+
+def fit(state: State, content: Content, area: str, used: Sequence[str], target: float) -> Question:
+    """The question to measure with next: of the learner's hand, the one that tells most about
+    somebody of the ability `target` (logits), which under the Rasch model is the nearest in
+    difficulty. `used` are those of this series. Raises ValueError where an area has none left."""
+    dealt = [question for question in hand(state, content, area, used) if question.id not in used]
+    rest = dealt or [q for q in alive(content.questions[area]) if q.id not in used]
+    return min(rest, key=lambda question: (abs(question.difficulty - target), question.id))
+
+
+def hand(
+    state: State, content: Content, area: str, used: Sequence[str] = ()
+) -> tuple[Question, ...]:
+    """The questions that a learner may be measured with in this round: drawn from the learner's
+    seed among those of an area that they met least often before this series, as many as one in
+    `HAND`. Every question is as likely as any other to be dealt."""
+    group = state.placed.group if state.placed else ""
+
+    def rank(question: Question) -> tuple[int, bool]:
+        met = state.seen.get(question.id, 0) - (question.id in used)
+        return met, bool(question.groups) and group not in question.groups
+
+    def drawn(question: Question) -> bytes:
+        return blake2b(f"{state.seed}/{state.journey.number}/{question.id}".encode()).digest()
+
+    ranked = [(rank(question), question) for question in alive(content.questions[area])]
+    best = min((place for place, _ in ranked), default=None)
+    among = sorted((question for place, question in ranked if place == best), key=drawn)
+    return tuple(among[: max(len(among) // HAND, LEAST)])
+
+
+def level(state: State, area: str) -> float:
+    """The difficulty (logits) that suits a learner in an area or topic: their newest measured
+    ability there, else over all areas, else the middle. For `pick(..., target=level(...))`."""
+    journey = state.journey
+    overall = journey.overall.get("retest") or journey.overall.get("baseline")
+    measured = journey.retest.get(area) or journey.baseline.get(area) or overall
+    return measured.ability if measured else 0.0
 
 
 def saw(state: State, question_id: str) -> State:

@@ -58,15 +58,16 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
 
 
 def suggested(state: State, content: Content) -> list[Area]:
-    """All areas, those first that the profile says to strengthen, then by the group's focus."""
+    """All areas, those first that the profile says to strengthen, then by the group's focus, then
+    the weakest."""
     focus = content.group(state.placed.group).focus_areas if state.placed else ()
     baseline = state.journey.baseline
 
-    def rank(area: Area) -> tuple[int, int]:
-        bands = ("strengthen", "fair", "strong")
+    def rank(area: Area) -> tuple[int, int, float]:
         measured = baseline.get(area.id)
-        weakness = bands.index(ability.band(measured)) if measured else 1
-        return weakness, focus.index(area.id) if area.id in focus else len(focus)
+        weakness = ability.BANDS.index(ability.band(measured)) if measured else 1
+        place = focus.index(area.id) if area.id in focus else len(focus)
+        return weakness, place, measured.ability if measured else 0.0
 
     return sorted(content.framework.areas, key=rank)
 

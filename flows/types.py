@@ -290,6 +290,8 @@ class Journey(Struct, frozen=True, omit_defaults=True):
     retest: dict[str, Measure] = {}
     acknowledged: bool = False
     certificate: str = ""
+    overall: dict[str, Measure] = {}
+    """The mean of all areas, as `baseline` and as `retest`; a round of before has none."""
 
 
 class Times(Struct, frozen=True, omit_defaults=True):

@@ -30,6 +30,9 @@ SEED = 7
 SETTINGS = ("#", "@", "lang", "given")
 """Lines that set the scene."""
 
+EVERY, MOST = " x*", 40
+"""Ends a press that is repeated for as long as that button is offered, so many times at most."""
+
 
 class Player:
     """One learner, a clock that stands still unless told, and a shell that is written down."""
@@ -99,12 +102,22 @@ class Player:
         return lines_of_reply(self.said[-1])
 
     def _hear(self, text: str) -> Turn:
+        if text.endswith(EVERY):
+            return self._press_on(text.removesuffix(EVERY))
         self.messages += 1
         events = heard(text, self.said, f"m{self.messages}", self.now)
         turn = self.take(events[0])
         for _ in events[1:]:  # the same label again, on the question that is open by then
             turn = self.take(heard(text, self.said, "", self.now)[0])
         return turn
+
+    def _press_on(self, text: str) -> Turn:
+        """The same label on every question that offers it: how many a series has is not known."""
+        for _ in range(MOST):
+            turn = self._hear(text)
+            if not any(f"[{choice.label}]" == text for choice in self.said[-1].choices):
+                return turn
+        raise Fault(f"{text} was offered again and again")
 
     def _found(self, text: str) -> Found:
         """The shell's answer. A certificate is what was to be printed, with a code."""
