@@ -13,6 +13,7 @@ from rich.table import Table
 from bot import (
     admin,
     audits,
+    calibration,
     campaigns,
     claims,
     evidence,
@@ -39,6 +40,7 @@ app.add_typer(privacy.app, name="privacy")
 app.add_typer(audits.app, name="audit")
 app.add_typer(programme.app, name="programme")
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(calibration.app, name="content")
 app.command("report")(report.report)
 app.add_typer(roster.app, name="roster")
 app.add_typer(admin.app, name="admin")

@@ -12,7 +12,7 @@ import structlog
 from msgspec import convert, to_builtins
 from sqlalchemy import Connection
 
-from bot import admin, clerk, linking
+from bot import admin, calibration, clerk, linking
 from bot.desk import Desk
 from bot.office import Office
 from bot.officer import Officer
@@ -170,6 +170,13 @@ class Control:
             reports.asked(conn, name, who, wanted, now, how)
 
         await self._app.dispatcher.run(note)
+
+    # --- content -------------------------------------------------------------------------
+
+    async def do_calibration(
+        self, by: int | None, counts: dict[str, int], changes: list[Any]
+    ) -> dict[str, Any]:
+        return await calibration.carry_out(self._app, by, counts, changes)
 
     # --- the roster ----------------------------------------------------------------------
 

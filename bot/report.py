@@ -90,7 +90,7 @@ def report(
     speech = next((each for each in LANGS if each == lang), None)
     if speech is None:
         raise ConfigError(f"--lang: {lang!r} is none of {', '.join(LANGS)}")
-    wanted = Wanted(name, ask, year, _format(format, out), out, by, speech)
+    wanted = Wanted(name, ask, year, chosen_format(format, out), out, by, speech)
     return _run(settings, content, wanted)
 
 
@@ -114,7 +114,7 @@ def _list(content: Content) -> None:
 # --- what was typed ------------------------------------------------------------------
 
 
-def _format(format: str, file: Path | None) -> str:
+def chosen_format(format: str, file: Path | None) -> str:
     known = format or (file.suffix.removeprefix(".") if file else "table")
     if known not in ("table", *FORMATS):
         raise ConfigError(f"--format: {known!r} is none of table, {', '.join(FORMATS)}")
@@ -126,7 +126,7 @@ def _format(format: str, file: Path | None) -> str:
 def _days(first: str, last: str, year: int) -> tuple[int, int]:
     """From and until as ordinals; 0 where nothing was said."""
     if not year:
-        return _day("--from", first), _day("--until", last)
+        return day("--from", first), day("--until", last)
     if first or last:
         raise ConfigError("--year: leave out --from and --until, a year says both")
     try:
@@ -136,7 +136,7 @@ def _days(first: str, last: str, year: int) -> tuple[int, int]:
     return begin.toordinal(), end.toordinal()
 
 
-def _day(option: str, text: str) -> int:
+def day(option: str, text: str) -> int:
     """A day, as 2569-12-01 or 1/12/2569; its year may be of the Buddhist era."""
     if not text:
         return 0
@@ -164,10 +164,10 @@ def _run(settings: Settings, content: Content, wanted: Wanted) -> None:
             made = reports.report(conn, wanted.name, scope, wanted.ask, now, content)
             written_down(settings, wanted, scope)
             if wanted.format == "table":
-                _show(made, Mark(who, now), wanted.lang, content)
+                show(made, Mark(who, now), wanted.lang, content)
             else:
                 path = wanted.out or Path(f"kaona-{wanted.name}-{now:%Y-%m-%d}.{wanted.format}")
-                _write(made, path, Mark(who, now), wanted, content)
+                write(made, path, Mark(who, now), wanted, content)
                 out.print(str(path), markup=False)
 
 
@@ -230,7 +230,7 @@ async def _noted(settings: Settings, given: dict[str, Any], ask: Ask, scope: Sco
         db.close()
 
 
-def _show(made: Report, mark: Mark, lang: Lang, content: Content) -> None:
+def show(made: Report, mark: Mark, lang: Lang, content: Content) -> None:
     for line in head(made, mark, lang, content):
         out.print(line, markup=False)
     table = Table(box=None)
@@ -244,7 +244,7 @@ def _show(made: Report, mark: Mark, lang: Lang, content: Content) -> None:
     wide.print(table, crop=False)
 
 
-def _write(made: Report, path: Path, mark: Mark, wanted: Wanted, content: Content) -> None:
+def write(made: Report, path: Path, mark: Mark, wanted: Wanted, content: Content) -> None:
     """A file for this user only; one that could not be finished leaves nothing behind."""
     try:
         handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=".kaona-")

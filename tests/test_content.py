@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 
+from bot.calibration import COLUMNS as CALIBRATED
 from content.lint import PUSHED
 from content.load import HERE, ContentError, Fault, load
 from content.schema import LANGS, Activity, Content, Role
@@ -275,17 +276,23 @@ def literals(package: str) -> set[str]:
     }
 
 
-COLUMNS = (*(sys.modules[each.make.__module__].COLUMNS for each in REPORTS.values()), TEXTS)
+COLUMNS = (
+    *(sys.modules[each.make.__module__].COLUMNS for each in REPORTS.values()),
+    TEXTS,
+    CALIBRATED,
+)
 """The columns of every report."""
 REASONS = {
     *("not_joined", "unreachable", "stopped", "notice", "resting", "quiz", "unanswered"),
     *("reminders_off", "opportunity", "silent"),
 }
+TABLES = (*REPORTS, "calibration")
 WORDS = {
     *("none", "done", "first", "before", "after", ANY, *LEARNING, *FINDINGS),
     *("too_few", "like_chance", "better", "worse", "no_holdout"),
     *("may_share", "not_shared", "new", "chosen", "set_aside"),
     *("hard", "easy", "weak", "idle_option", "drawn_away", "leech"),
+    *("noisy", "key"),
     *REASONS,
     *("help_" + reason for reason in REASONS),
     *("todo_" + finding for finding in FINDINGS),
@@ -309,7 +316,8 @@ BUILT = {
     "channel_": {*PUSHED, "terminal"},
     "sheet_": {"keep", "scan", "type"},
     "confirm_": {"confirmed", "declined", "already", "not_yours"},
-    "band_": {"strengthen", "fair", "strong"},
+    "band_": {"strengthen", "fair", "strong", "between", "unclear"},
+    "compare_overall_": {"up", "down", "same"},
     "mark_": {"done", "now", "later"},
     "bar_": {"done", "now", "later"},
     "placement_": {"pick", "second"},
@@ -359,10 +367,11 @@ BUILT = {
     },
     "programme_shown_": {"head", "tells_perhaps", "frozen"},
     "apply_line_": {"where", "whom", "changed", "proof", "share", "confirm"},
-    "report_": {*REPORTS, *(f"{name}_of" for name in REPORTS)},
+    "report_": {*TABLES, *(f"{name}_of" for name in TABLES)},
     "report_by_": {"unit", "group", "from", "until", "round", "days"},
     "report_note_": {
         *("steps", "gain", "weeks", "effect", "uses", "texts", "items", "help"),
+        "calibration",
     },
     "report_col_": {column.id for columns in COLUMNS for column in columns},
     "report_word_": WORDS,
