@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    abilities,
     agency,
     audience,
     browser,
@@ -40,6 +41,8 @@ MEASURES = {
     "o": agency.reports,
     "q": consoles.pages,
     "r": browser.pages,
+    "s": abilities.assessment,
+    "t": abilities.recovery,
     "u": reviews.retention,
 }
 """`a` also measures b and c: they only mean something side by side; `o` also p, which takes the

@@ -54,7 +54,7 @@ def _of_learner(rows: Sequence[Any], since: datetime | None) -> list[Sitting]:
     for row in rows:
         data = decode(row.data)
         question, purpose, area = data["question"], data["purpose"], data["area"]
-        if question in met:
+        if question in met or purpose == "recall":  # asked because it was known
             continue
         met.add(question)
         if since is not None and row.at < since:
