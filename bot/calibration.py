@@ -53,11 +53,6 @@ WIDEST = 4.0
 """Logits: what is estimated to be further out is not published."""
 
 
-@app.callback()
-def commands() -> None:
-    """So that `calibrate` stays a command of its own while it is the only one."""
-
-
 @app.command("calibrate")
 def calibrate_(
     since: Annotated[str, typer.Option(help="Answers from this day on: 2569-10-01.")] = "",

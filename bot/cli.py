@@ -13,6 +13,7 @@ from rich.table import Table
 from bot import (
     admin,
     audits,
+    authoring,
     calibration,
     campaigns,
     claims,
@@ -23,6 +24,7 @@ from bot import (
     report,
     roster,
 )
+from bot.authoring import checked
 from bot.config import Settings, load_settings
 from content.load import ContentError, load
 from flows.calendar import local
@@ -40,7 +42,8 @@ app.add_typer(privacy.app, name="privacy")
 app.add_typer(audits.app, name="audit")
 app.add_typer(programme.app, name="programme")
 app.add_typer(evidence.app, name="evidence")
-app.add_typer(calibration.app, name="content")
+app.add_typer(authoring.app, name="content")
+authoring.app.add_typer(calibration.app)
 app.command("report")(report.report)
 app.add_typer(roster.app, name="roster")
 app.add_typer(admin.app, name="admin")
@@ -112,14 +115,20 @@ def _chat_settings(as_: str) -> Settings:
 
 
 @app.command()
-def check() -> None:
-    """Check all content; list every fault with file and line."""
-    content = load()
+def check(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Spelling and reading level, too: some seconds more.")
+    ] = False,
+) -> None:
+    """Check all content; list every fault with file, line and how to mend it."""
+    content, warnings = checked(local(datetime.now(UTC)).date(), deep=deep)
     table = Table("area", "questions", "lessons", "exercises", box=None)
-    for area in content.framework.areas:
+    for subject in content.subjects:
         counts = (content.questions, content.lessons, content.exercises)
-        table.add_row(area.id, *(str(len(shelf[area.id])) for shelf in counts))
+        table.add_row(subject.id, *(str(len(shelf.get(subject.id, ()))) for shelf in counts))
     out.print(table)
+    for warning in warnings:
+        out.print(f"warning: {warning}", markup=False)
     out.print("content: no faults")
 
 

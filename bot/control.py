@@ -12,7 +12,7 @@ import structlog
 from msgspec import convert, to_builtins
 from sqlalchemy import Connection
 
-from bot import admin, calibration, clerk, linking
+from bot import admin, calibration, clerk, librarian, linking
 from bot.desk import Desk
 from bot.office import Office
 from bot.officer import Officer
@@ -151,6 +151,11 @@ class Control:
 
     async def do_office(self, do: str, args: dict[str, Any]) -> Any:
         return await Office(self._app).ask(do, args)
+
+    # --- content ---------------------------------------------------------------------------
+
+    async def do_content(self, do: str, args: dict[str, Any]) -> Any:
+        return await librarian.ask(self._app, do, args)
 
     # --- codes and links -----------------------------------------------------------------
 

@@ -35,6 +35,8 @@ MOST_RATIO = 100
 MEMORY = 240 << 20
 SECONDS = 18
 CHUNK = 1 << 16
+ALL = "all"
+"""Said by whoever wants every sheet, each after its title: `{"sheet": title}`."""
 
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 TEXTLESS = (
@@ -252,14 +254,18 @@ def workbook(file: BinaryIO, size: int, say: Writer) -> None:
     file.seek(0)
     with zipfile.ZipFile(file) as archive:
         members = scan(archive)
-        sheet, base = first_sheet(archive, members)
+        found, base = sheets_of(archive, members)
         strings: list[str] = []
         if shared := members.get("xl/sharedStrings.xml"):
             parse(archive, shared, Strings(strings))
-        if sheet not in members:
+        wanted = found if ALL in sys.argv[1:] else found[:1]
+        if not wanted or any(member not in members for _, member in wanted):
             raise Refused("broken")
         say({"format": "xlsx", "base": base})
-        parse(archive, members[sheet], Cells(strings, say))
+        for title, member in wanted:
+            if ALL in sys.argv[1:]:
+                say({"sheet": title[: LONGEST + 1]})
+            parse(archive, members[member], Cells(strings, say))
         say.end()
 
 
@@ -346,18 +352,18 @@ def local(name: str) -> str:
 
 
 class Sheets(Handler):
-    """The workbook: which sheet is the first that can be seen, and from when days are counted."""
+    """The workbook: the sheets that can be seen, and from when days are counted."""
 
     def __init__(self) -> None:
-        self.first = ""
+        self.seen: list[tuple[str, str]] = []
         self.base = 1900
 
     def start(self, name: str, given: dict[str, str]) -> None:
         own = {local(key): value for key, value in given.items()}
         if local(name) == "workbookPr" and own.get("date1904") in ("1", "true"):
             self.base = 1904
-        if local(name) == "sheet" and not self.first and own.get("state", "visible") == "visible":
-            self.first = own.get("id", "")
+        if local(name) == "sheet" and own.get("state", "visible") == "visible":
+            self.seen.append((own.get("name", ""), own.get("id", "")))
 
 
 class Targets(Handler):
@@ -371,15 +377,21 @@ class Targets(Handler):
             self.of[given.get("Id", "")] = given.get("Target", "")
 
 
-def first_sheet(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> tuple[str, int]:
+def sheets_of(
+    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]
+) -> tuple[list[tuple[str, str]], int]:
+    """The title of each sheet that can be seen with the member that holds it; the first day."""
     sheets, targets = Sheets(), Targets()
     parse(archive, members["xl/workbook.xml"], sheets)
     if (rels := members.get("xl/_rels/workbook.xml.rels")) is None:
         raise Refused("broken")
     parse(archive, rels, targets)
-    target = targets.of.get(sheets.first, "")
-    whole = target[1:] if target.startswith("/") else posixpath.join("xl", target)
-    return posixpath.normpath(whole), sheets.base
+    found = []
+    for title, id in sheets.seen[:MOST_MEMBERS]:
+        target = targets.of.get(id, "")
+        whole = target[1:] if target.startswith("/") else posixpath.join("xl", target)
+        found.append((title, posixpath.normpath(whole)))
+    return found, sheets.base
 
 
 class Strings(Handler):

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.json import decode
 
-from bot.sheet_worker import LONGEST, MOST_BYTES, MOST_COLUMNS, MOST_ROWS
+from bot.sheet_worker import ALL, LONGEST, MOST_BYTES, MOST_COLUMNS, MOST_ROWS
 
 __all__ = ["LONGEST", "MOST_BYTES", "MOST_COLUMNS", "MOST_ROWS", "Reading", "Unreadable", "read"]
 
@@ -44,11 +44,27 @@ class Reading(Struct):
 
 def read(path: Path, reading: Reading) -> Iterator[tuple[int, list[str]]]:
     """Each row that is not empty with its number, as strings; raises `Unreadable`."""
+    for line in _lines(path, reading):
+        if isinstance(line, list):
+            yield line[0], line[1:]
+
+
+def read_all(path: Path, reading: Reading) -> Iterator[tuple[str, int, list[str]]]:
+    """The same of all sheets that can be seen, each row with the title of its sheet."""
+    title = ""
+    for line in _lines(path, reading, ALL):
+        if isinstance(line, list):
+            yield title, line[0], line[1:]
+        else:
+            title = line["sheet"]
+
+
+def _lines(path: Path, reading: Reading, *options: str) -> Iterator[Any]:
     if path.stat().st_size > MOST_BYTES:
         raise Unreadable("too_big", most=MOST_BYTES >> 20)
     with path.open("rb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-B", str(WORKER)],
+            [sys.executable, "-I", "-S", "-B", str(WORKER), *options],
             stdin=file,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -65,7 +81,8 @@ def read(path: Path, reading: Reading) -> Iterator[tuple[int, list[str]]]:
         _end(process, reading)
 
 
-def _rows(process: "subprocess.Popen[bytes]", reading: Reading) -> Iterator[tuple[int, list[str]]]:
+def _rows(process: "subprocess.Popen[bytes]", reading: Reading) -> Iterator[Any]:
+    """Rows as they were written, and titles of sheets."""
     assert process.stdout is not None
     ended: dict[str, Any] | None = None
     for line in process.stdout:
@@ -73,8 +90,8 @@ def _rows(process: "subprocess.Popen[bytes]", reading: Reading) -> Iterator[tupl
             found = decode(line)
         except ValueError:
             break  # it was ended in the middle of a line
-        if isinstance(found, list):
-            yield found[0], found[1:]
+        if isinstance(found, list) or "sheet" in found:
+            yield found
         elif "peak" in found:
             reading.peak = found["peak"]
         elif "format" in found:

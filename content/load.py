@@ -1,5 +1,6 @@
 """Read the TOML files of `content/` into one frozen `Content`, or list every fault there is."""
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ from content.schema import (
     Register,
     Reports,
     RosterRules,
+    Terms,
     Topic,
     Words,
 )
@@ -64,9 +66,13 @@ class ContentError(Exception):
 
 def load(root: Path = HERE) -> Content:
     """Read and check everything below `root`; raise `ContentError` with all faults at once."""
+    return load_with(Files(root))
+
+
+def load_with(files: "Files") -> Content:
+    """The same, with the files at hand, which know where everything stands."""
     from content.lint import lint
 
-    files = Files(root)
     content = Content.model_construct(**_read_parts(files))
     unread = {fault.file for fault in files.faults}
     between = [fault for fault in lint(content, files) if fault.file not in unread]
@@ -112,6 +118,21 @@ class Files:
             return self._keys(name).get(loc[0], 1)
         return line_of(self._texts.get(name, ""), loc)
 
+    def line_with(self, name: str, loc: Sequence[str | int], text: str) -> int:
+        """The same, or if `text` stands on a line soon after it, that one: a list of texts has a
+        line for each, but one place."""
+        first = self.line(name, loc)
+        return self._find(name, text, first, first + 12) or first
+
+    def line_of_text(self, name: str, text: str) -> int:
+        """The first line of a file on which a text stands."""
+        return self._find(name, text, 1, 1 << 30) or 1
+
+    def _find(self, name: str, text: str, first: int, last: int) -> int:
+        lines = self._texts.get(name, "").splitlines()[first - 1 : last]
+        begun = json.dumps(text.partition("\n")[0][:40], ensure_ascii=False)[1:-1]
+        return next((n for n, line in enumerate(lines, first) if text and begun in line), 0)
+
     def _keys(self, name: str) -> dict[str, int]:
         """The first line of each key of a file."""
         if name not in self._first:
@@ -156,6 +177,15 @@ def load_demo(root: Path = HERE) -> Demo:
     if demo is None:
         raise ContentError(files.faults)
     return demo
+
+
+def load_terms(root: Path = HERE) -> Terms:
+    """What the checks of spelling and of official names go by."""
+    files = Files(root)
+    terms: Terms | None = files.read("terms.toml", Terms)
+    if terms is None:
+        raise ContentError(files.faults)
+    return terms
 
 
 def _path(loc: Sequence[str | int]) -> str:

@@ -268,6 +268,39 @@ class Course(Record):
     source: Source
 
 
+# --- how it is written -----------------------------------------------------------------
+
+
+class Form(Record):
+    """How a word or an official name is written, and ways that are not that."""
+
+    right: Line
+    wrong: tuple[Line, ...] = Field(min_length=1)
+
+
+class Citizen(Record):
+    """A topic of ONDE's curriculum for citizens, and the tag that would stand for it."""
+
+    name: Line
+    tag: Id
+
+
+class Terms(Record):
+    """What the spelling check goes by, beside its dictionary."""
+
+    words: tuple[Line, ...]
+    """Words, abbreviations and names that the dictionary does not know."""
+    forms: tuple[Form, ...] = Field(alias="form")
+    citizens: tuple[Citizen, ...] = Field(alias="citizen")
+    """ONDE's nine topics: another list than the nine areas, never to be mixed."""
+    banned: dict[Lang, tuple[Line, ...]]
+    """Patterns of options that ask nothing: all of the above, none of them."""
+    negative: dict[Lang, tuple[Line, ...]]
+    """Patterns of stems that ask for what is wrong and do not mark it."""
+    marked: dict[Lang, Line]
+    """How a negative is marked."""
+
+
 # --- the whole -----------------------------------------------------------------------
 
 

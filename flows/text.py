@@ -186,3 +186,64 @@ def differences(before: str, after: str) -> list[tuple[str, str]]:
             if piece:
                 found.append((mark, piece))
     return found
+
+
+# --- what is a word ---------------------------------------------------------------------
+
+THAI = re.compile(r"[\u0e01-\u0e3a\u0e40-\u0e45\u0e47-\u0e4e]+")
+"""A run of Thai letters and signs, without digits, MAI YAMOK and marks of abbreviation."""
+
+
+class Dictionary:
+    """Thai words, how often they are written, and what may be meant by what is none; made once.
+    Everything comes with PyThaiNLP: nothing is fetched."""
+
+    def __init__(self, extra: tuple[str, ...] = ()) -> None:
+        from pythainlp.corpus import phupha, thai_orst_words, thai_words, ttc
+        from pythainlp.util import dict_trie
+
+        words = set(thai_words()) | set(extra)
+        self._extra = frozenset(extra)
+        self._trie = dict_trie(words)
+        self._known = words | set(thai_orst_words())
+        self._written = phupha.unigram_word_freqs()
+        self._in_print = ttc.unigram_word_freqs()
+
+    def cut(self, text: str) -> list[str]:
+        """The words of a text, without blanks between them."""
+        from pythainlp.tokenize import word_tokenize
+
+        cut = word_tokenize(text, custom_dict=self._trie, engine="newmm", keep_whitespace=False)
+        return [word for word in cut if word.strip()]
+
+    def knows(self, word: str) -> bool:
+        return word in self._known
+
+    def is_scrap(self, word: str) -> bool:
+        """A letter or two that are hardly a word by themselves: what is left of a slip, when the
+        words around it are cut off."""
+        if word in self._extra or len(word) > 2:
+            return False
+        return len(word) == 1 or self._in_print.get(word, 0) < SCRAP
+
+    def often(self, word: str) -> int:
+        """How often a word stands in the web pages of Phupha (26 thousand million words)."""
+        return self._extra_often if word in self._extra else self._written.get(word, 0)
+
+    _extra_often = 1 << 40
+
+    def near(self, word: str) -> list[str]:
+        """Known words that differ by a letter, the most frequent first."""
+        made = {word[:i] + word[i + 1 :] for i in range(len(word))}
+        for letter in _LETTERS:
+            made |= {word[:i] + letter + word[i:] for i in range(len(word) + 1)}
+            made |= {word[:i] + letter + word[i + 1 :] for i in range(len(word))}
+        found = (made & self._known) - {word}
+        return sorted(found, key=lambda way: -self._written.get(way, 0))[:3]
+
+
+SCRAP = 30
+"""Times that a word of two letters stands in the Thai Textbook Corpus, at least."""
+_LETTERS = "".join(
+    map(chr, (*range(0x0E01, 0x0E2F), *range(0x0E30, 0x0E3A), *range(0x0E40, 0x0E4E)))
+)

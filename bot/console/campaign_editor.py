@@ -5,12 +5,13 @@ from typing import Any
 from starlette.responses import Response
 
 from bot import desk
-from bot.console import audiences, campaign_forms, pages
+from bot.console import audiences, campaign_forms
 from bot.console.campaign_forms import PURPOSES, WAVES, Typed, Values
 from bot.console.forms import number
 from bot.console.pages import Page, Visit
 from bot.console.previews import previews
 from bot.errors import BadRequest
+from bot.wording import words
 from content.lint import Problem
 from content.schema import Campaign
 from storage import audience, campaigns, journal, named, reach
@@ -62,7 +63,7 @@ async def _first(visit: Visit) -> Campaign:
             return desk.ready_made(visit.app.content, wanted)
         except Refused:
             raise BadRequest(404, "not_found") from None
-    names = {lang: pages.words(lang)["campaign_unnamed"] for lang in ("th", "en")}
+    names = {lang: words(lang)["campaign_unnamed"] for lang in ("th", "en")}
     empty = {"text": {}, "label": {}, "action": "go"}
     return desk.read({"id": "own", "name": names, "purpose": "encouragement", "message": empty})
 

@@ -12,9 +12,9 @@ from bot.channels import line, telegram
 from bot.channels.keyboard import rows as keyboard_rows
 from bot.channels.parts import clip
 from bot.console import tables
-from bot.console.content_fields import label
 from bot.console.pages import Page, Visit
 from bot.console.tables import Column
+from bot.content_fields import label
 from bot.errors import BadRequest
 from content.overlay import ITEMS, METHOD, Kind, digest, entry, fresh
 from content.schema import LANGS, Content, Item, Lang, Question, area_of
@@ -94,9 +94,10 @@ def _new(visit: Visit, kind: Kind, drafted: set[str]) -> list[dict[str, str]]:
     if kind not in ITEMS:
         return []
     made = []
+    shelf = getattr(visit.app.content, ITEMS[kind][0])
     for area, name in areas(visit):
-        if visit.asked("area") in ("", area):
-            items = getattr(visit.app.content, ITEMS[kind][0])[area]
+        if visit.asked("area") in ("", area) and area in shelf:  # topics have questions only
+            items = shelf[area]
             key = fresh(kind, area, [*drafted, *(item.id for item in items)])
             made.append({"path": f"/console/content/{kind}/{key}/edit", "name": name})
     return made

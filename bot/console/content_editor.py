@@ -7,39 +7,29 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from bot.console.content import KINDS, called, kind_of, may_edit, named, past, sight
-from bot.console.content_fields import (
-    NAMES,
-    field_of,
-    flatten,
-    groups,
-    label,
-    options_of,
-    unflatten,
-)
 from bot.console.pages import Page, Visit
+from bot.content_fields import NAMES, SLOTS, field_of, flatten, groups, label, options_of
+from bot.drafting import Room, ids_of, made_from, terms
 from bot.errors import BadRequest
+from content.bank import remarks
+from content.lint import Problem
 from content.overlay import (
     ITEMS,
     Body,
     Kind,
     Misfit,
     Revised,
-    digest,
     entry,
     faults,
     fresh,
-    moved,
     overlay,
-    plain,
     problems,
-    shape_of,
-    successor,
     with_draft,
 )
 from content.schema import Content, Item, area_of
 from flows.text import clean, differences
 from storage import revisions
-from storage.revisions import Draft, Missing, Stale
+from storage.revisions import Missing, Stale
 from storage.scope import Denied
 
 LONGEST = 64
@@ -48,50 +38,13 @@ LONGEST = 64
 # --- from a form to a draft ------------------------------------------------------------
 
 
-class Wanted(NamedTuple):
-    """What somebody typed: the draft that it makes, or what is wrong, by its field."""
-
-    draft: Draft | None
-    faults: dict[str, str]
-
-
 def require(visit: Visit) -> None:
     if not may_edit(visit.scope):
         raise Denied("content")
 
 
-def made_from(
-    visit: Visit, kind: Kind, origin: str, typed: Mapping[str, str], note: str, *, another: bool
-) -> Wanted:
-    """The draft of an entry as it was typed. What changes more than words becomes another item
-    that stands in for it; `another`: the author says that this does."""
-    files, content = visit.app.shelf.files, visit.app.content
-    before = entry(content, kind, origin) or {}
-    read = unflatten(kind, typed)
-    body = read.body | ({"id": origin} if kind in ITEMS else {})
-    found = problems(Revised(kind, origin, body), files)
-    if found:
-        lang, said = visit.lang, dict[str, str]()
-        for problem in found:
-            name = field_of(kind, problem, read.places)
-            said.setdefault(name, problem.text(lang, content))
-        return Wanted(None, said)
-    if kind != "copy":
-        body = plain(shape_of(kind, origin).model_validate(body))
-    if before.get("replaces"):
-        body["replaces"] = before["replaces"]
-    if body == before:
-        return Wanted(None, {NAMES[kind][0]: visit.words["content_unchanged"]})
-    key = origin
-    if before and kind in ITEMS and (another or moved(kind, before, body)):
-        key = successor(kind, origin, ids_of(content, kind, origin))
-        body |= {"id": key, "replaces": origin}
-    base = digest(entry(files, kind, key))
-    return Wanted(Draft(kind, key, origin, body, base, note), {})
-
-
-def ids_of(content: Content, kind: Kind, key: str) -> list[str]:
-    return [item.id for item in getattr(content, ITEMS[kind][0])[area_of(key)]]
+def room(visit: Visit) -> Room:
+    return Room(visit.app.shelf.files, visit.app.content, visit.lang)
 
 
 async def edit(visit: Visit) -> Response:
@@ -179,7 +132,7 @@ async def save(visit: Visit) -> Response:
     typed = typed_in(visit, kind)
     note, seen = visit.said("note"), visit.said("seen")
     another = bool(visit.said("another"))
-    wanted = made_from(visit, kind, key, typed, note, another=another)
+    wanted = made_from(room(visit), kind, key, typed, note, another=another)
     wrong = dict(wanted.faults)
     if len(note) > revisions.NOTE:
         wrong["note"] = visit.words["field_too_long"].format(most=revisions.NOTE)
@@ -229,6 +182,7 @@ class Checked(NamedTuple):
     content: Content | None
     against: list[str]
     edition: int
+    advice: list[str] = []  # noqa: RUF012 (never changed)
 
 
 def check(visit: Visit, draft: Revised) -> Any:
@@ -241,10 +195,32 @@ def check(visit: Visit, draft: Revised) -> Any:
         laid = overlay(files, [*others, draft])
         why = next((why for row, why in laid.left if row is draft), "")
         if why:
-            return Checked(None, [words["content_left_" + why]], edition)
-        return Checked(laid.content, [fault.what for fault in faults(laid.content)], edition)
+            missing = _missing(visit, draft) if why == "shape" else []
+            return Checked(None, missing or [words["content_left_" + why]], edition)
+        against = [fault.what for fault in faults(laid.content)]
+        return Checked(laid.content, against, edition, _advice(visit, draft))
 
     return look
+
+
+def _missing(visit: Visit, draft: Revised) -> list[str]:
+    """What must be filled in or mended before it can be an entry at all, field by field."""
+    found = problems(draft, visit.app.shelf.files)
+    return list(dict.fromkeys(_told(visit, draft, problem) for problem in found))
+
+
+def _advice(visit: Visit, draft: Revised) -> list[str]:
+    """What the lint of the bank says of its words. It holds nobody up: an agency knows its own."""
+    if draft.kind not in ITEMS:
+        return []
+    item = ITEMS[draft.kind][1].model_validate(draft.body)
+    return [_told(visit, draft, problem) for problem in remarks(item, terms())]
+
+
+def _told(visit: Visit, draft: Revised, problem: Problem) -> str:
+    places = list(range(1, SLOTS + 1))
+    name = label(field_of(draft.kind, problem, places), visit.words)
+    return f"{name}: {problem.text(visit.lang, visit.app.content)}"
 
 
 async def draft(visit: Visit) -> Response:
@@ -282,6 +258,7 @@ async def _draft_shown(
         title=words["content_draft_title"].format(name=called(visit, row.kind, row.origin)),
         changes=compared(visit, made.kind, row.origin, before or {}, made.body),
         against=checked.against,
+        advice=checked.advice,
         edition=checked.edition,
         seen=revisions.version_of(row),
         sight=seen_by,

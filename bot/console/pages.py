@@ -1,10 +1,8 @@
 """What every page of the console stands on: who visits, what the page needs, how it is shown."""
 
-import tomllib
 from collections.abc import Awaitable, Callable
-from functools import cache, partial
+from functools import partial
 from hmac import compare_digest
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote, urlencode
 
@@ -17,7 +15,6 @@ from starlette.routing import Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as Asked
 
-import content
 from bot.channels import webchat
 from bot.channels.webchat import language
 from bot.console.forms import Form, number, read_form, refuse_other_sites
@@ -25,6 +22,7 @@ from bot.console.tally import Standing
 from bot.dispatch import Unavailable
 from bot.errors import BadRequest
 from bot.headers import guard
+from bot.wording import words
 from content.schema import LANGS, Lang
 from storage import audit, sessions
 from storage.scope import NOBODY, Denied, Power, Scope
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 T = TypeVar("T")
-WORDS = Path(content.__file__).parent / "console"
 SECURE, PLAIN = "__Host-kaona-console", "kaona-console"
 """The cookie's name; the second where a browser would not take the first, on this very machine."""
 SAID = "kaona-said"
@@ -350,15 +347,3 @@ def safe_next(wanted: str) -> str:
     if wanted.startswith("/console") and not wanted.startswith("/console/sign-"):
         return quote(wanted, safe="/?&=%+:,.-_~")
     return "/console"
-
-
-# --- words and looks ---------------------------------------------------------------------
-
-
-@cache
-def words(lang: Lang) -> dict[str, str]:
-    """Every word of the console in one language, of all its pages."""
-    found: dict[str, str] = {}
-    for path in sorted(WORDS.glob(f"*.{lang}.toml")):
-        found |= tomllib.loads(path.read_text("utf-8"))
-    return found
