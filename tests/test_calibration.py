@@ -14,7 +14,7 @@ import pytest
 import structlog
 from sqlalchemy import Connection, insert, select
 
-from bot import calibration as command
+from bot.cli import app
 from content.overlay import entry
 from content.schema import Content, alive, area_of
 from flows.ability import GENERAL, OWN, chance
@@ -360,7 +360,7 @@ def logged(tmp_path: Path, content: Content, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def types(capsys: pytest.CaptureFixture[str]) -> Iterator[Type]:
     def run(*line: str) -> str:
-        command.app(["calibrate", *line], standalone_mode=False)
+        app(["content", "calibrate", *line], standalone_mode=False)
         return capsys.readouterr().out
 
     yield run
