@@ -92,17 +92,19 @@ def anew(learner: Learner) -> State:
 
 
 def longer(learner: Learner, content: Content, shares: Iterable[float]) -> Iterator[Given]:
-    """A longer assessment: at each share of the bank, what was answered so far."""
+    """A longer assessment, one question of every area in turn: at each share of the bank, what was
+    answered so far."""
     left = {area: alive(content.questions[area]) for area in areas(content)}
     whole = {area: len(questions) for area, questions in left.items()}
     given: Given = {area: [] for area in left}
     for share in shares:
         while due := [a for a in left if len(given[a]) < round(share * whole[a])]:
-            area = min(due, key=lambda each: len(given[each]))
-            target = ability.profile(given).areas[area].ability if given[area] else 0.0
-            best = min(left[area], key=lambda question: abs(question.difficulty - target))
-            left[area].remove(best)
-            given[area].append((best.difficulty, learner.right[best.id]))
+            known = ability.profile(given).areas
+            for area in due:
+                target = known[area].ability
+                best = min(left[area], key=lambda question: abs(question.difficulty - target))
+                left[area].remove(best)
+                given[area].append((best.difficulty, learner.right[best.id]))
         yield {area: list(each) for area, each in given.items()}
 
 

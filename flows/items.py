@@ -55,10 +55,11 @@ def pick(
 def fit(state: State, content: Content, area: str, used: Sequence[str], target: float) -> Question:
     """The question to measure with next: of the learner's hand, the one that tells most about
     somebody of the ability `target` (logits), which under the Rasch model is the nearest in
-    difficulty. `used` are those of this series. Raises ValueError where an area has none left."""
+    difficulty. `used` are those of this series: they come again only if there are no others."""
+    there = alive(content.questions[area])
     dealt = [question for question in hand(state, content, area, used) if question.id not in used]
-    rest = dealt or [q for q in alive(content.questions[area]) if q.id not in used]
-    return min(rest, key=lambda question: (abs(question.difficulty - target), question.id))
+    rest = dealt or [question for question in there if question.id not in used]
+    return min(rest or there, key=lambda question: (abs(question.difficulty - target), question.id))
 
 
 def hand(
