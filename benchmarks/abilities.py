@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import combinations
 from math import sqrt
-from statistics import fmean
+from statistics import fmean, median
 
 from msgspec import Struct, field, structs
 
@@ -32,7 +32,7 @@ from flows.calibration import Said, Sitting, calibrate
 from flows.types import Chose, Floor, Measure, Placed, State
 
 LEARNERS, FEW = 5_000, 1_000
-SHARES = (0.2, 0.25, 0.3, 0.35)
+SHARES = (0.08, 0.2, 0.25, 0.3, 0.35)
 LONGER = (0.5, 0.75)
 """Of these only `FEW` learners are asked: it takes long and nobody would."""
 GAINS = (0.0, 0.5, 1.0, 1.5, 2.0)
@@ -218,9 +218,12 @@ def _speed(content: Content) -> list[Row]:
     """What an answer of a series costs: judging it and choosing the next question; and the
     posterior with nothing in store of any area."""
     state = play(made_up(random.Random(1), content, GENERAL, OWN), content, State(1), "pretest")
-    given = {area: [(0.1, True), (0.2, False)] for area in areas(content)}
+    given = {a: [(0.01 * n, True), (0.2, False)] for n, a in enumerate(areas(content))}
     series = state.move("series", answers=state.floor.note["answers"][:12])
-    took = {"an answer, with the next question": 0.0, "the posterior of 18 answers": 0.0}
+    took: dict[str, list[float]] = {
+        "an answer, with the next question": [],
+        "the posterior of 18 answers": [],
+    }
     for n in range(200):
         fresh = [[id, 0.001 * n, right] for id, _, right in series.floor.note["answers"][-1:]]
         after = series.move("series", answers=[*series.floor.note["answers"][:11], *fresh])
@@ -230,10 +233,11 @@ def _speed(content: Content) -> list[Row]:
         middle = time.perf_counter()
         ability.forget()
         ability.profile(given)
-        took["an answer, with the next question"] += (middle - began) * 5
-        took["the posterior of 18 answers"] += (time.perf_counter() - middle) * 5
+        took["an answer, with the next question"].append(1000 * (middle - began))
+        took["the posterior of 18 answers"].append(1000 * (time.perf_counter() - middle))
         pretest.enough(series, content)
-    return [Row(f"(s) {what}", ms, "ms", "< 1", ms < 1) for what, ms in took.items()]
+    middles = {what: median(each) for what, each in took.items()}
+    return [Row(f"(s) {what}, median", ms, "ms", "< 1", ms < 1) for what, ms in middles.items()]
 
 
 def _asked(content: Content, many: int, whole: int) -> list[Row]:

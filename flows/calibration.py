@@ -146,11 +146,10 @@ class Scale:
 
     def _move(self, expected: "Expected") -> float:
         """Take the step that the answers call for; how far the furthest of it was."""
-        before = dict(self.difficulty)
-        moved = 0.0
+        before = self._all()
         for question in self.free:
             step = expected.step(question)
-            self.difficulty[question] = min(max(before[question] + step, -6.0), 6.0)
+            self.difficulty[question] = min(max(self.difficulty[question] + step, -6.0), 6.0)
         for area, ids in self._anchors.items():
             shift = -_middle([self.difficulty[q] - self._old[q] for q in ids])
             for question in ids:
@@ -158,11 +157,18 @@ class Scale:
             self.areas[area] += shift
         for purpose, value in expected.purposes().items():
             self.purposes[purpose] = self.purposes.get(purpose, 0.0) + value
-            moved = max(moved, abs(value))
         for area, value in expected.areas().items():
             self.areas[area] += value
-            moved = max(moved, abs(value))
-        return max(moved, *(abs(self.difficulty[q] - before[q]) for q in self.free))
+        middle = _mean(list(self.areas.values()))  # what all areas share is the purposes' to know
+        self.areas = {area: value - middle for area, value in self.areas.items()}
+        self.purposes = {purpose: value + middle for purpose, value in self.purposes.items()}
+        return max(abs(value - before.get(name, 0.0)) for name, value in self._all().items())
+
+    def _all(self) -> dict[tuple[str, str], float]:
+        """Everything that is estimated. Questions that stay as they are may pull at an area, which
+        its anchor pulls back: what counts is where it comes to rest."""
+        parts = {"question": self.difficulty, "area": self.areas, "purpose": self.purposes}
+        return {(part, name): v for part, values in parts.items() for name, v in values.items()}
 
 
 def _by_area(questions: frozenset[str], areas: Mapping[str, str]) -> dict[str, list[str]]:
