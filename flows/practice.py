@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from content.schema import Content, Topic, area_of
+from content.schema import Content, Question, Topic, area_of
 from flows import items, memory, quiz
 from flows.calendar import local
 from flows.speech import choices, say, tell
@@ -13,6 +13,8 @@ from flows.types import Answer, Ask, Choice, Chose, Flow, Json, Record, Reply, S
 DUE = "due"
 """What is practised, if it is no area or topic: what is due again."""
 LENGTH = 5
+EASIER = 0.8
+"""Logits below the learner's level: of such questions two in three are answered rightly."""
 
 
 def begin(state: State, now: datetime, content: Content) -> Turn:
@@ -38,8 +40,12 @@ def _recall(state: State, now: datetime, content: Content) -> Turn:
 
 
 def _series(state: State, of: str, content: Content) -> State:
-    question = items.pick(state, content, of)
+    question = _next(state, of, (), content)
     return _started(state, of, question.id, queue=[], many=LENGTH)
+
+
+def _next(state: State, of: str, asked: Sequence[str], content: Content) -> Question:
+    return items.pick(state, content, of, asked, items.level(state, of) - EASIER)
 
 
 def _started(state: State, of: str, question: str, **note: Json) -> State:
@@ -121,7 +127,7 @@ def _answered(state: State, answer: Chose, now: datetime, content: Content) -> T
     if queue:
         return Turn(state.move("question", question=queue[0]), (reply,), facts)
     if note["of"] != DUE and len(asked) < note["many"]:
-        more = items.pick(state, content, note["of"], asked)
+        more = _next(state, note["of"], asked, content)
         return Turn(state.move("question", question=more.id), (reply,), facts)
     return _ended(state, reply, facts, content)
 
