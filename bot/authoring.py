@@ -10,7 +10,7 @@ import typer
 from bot.asking import Unwilling, out, refuse
 from bot.config import load_settings
 from content import bank
-from content.load import HERE, ContentError, Fault, Files, load_terms, load_with
+from content.load import HERE, ContentError, Fault, Files, load, load_terms, load_with
 from content.schema import Content
 
 app = typer.Typer(no_args_is_help=True, help="The bank: out, in, and what is in it.")
@@ -113,3 +113,24 @@ def _ask(do: str, **args: Any) -> Any:
     if "refused" in answer:
         refuse(answer["refused"])
     return answer
+
+
+# --- what is in it -----------------------------------------------------------------------
+
+
+@app.command("table")
+def table_(
+    out_: Annotated[Path | None, typer.Option("--out", help="Write it here.")] = None,
+) -> None:
+    """The bank by area, dimension and difficulty, in Markdown."""
+    from content.census import table
+
+    made = table(load())
+    if out_ is None:
+        out.print(made, markup=False)
+        return
+    try:
+        out_.write_text(made, encoding="utf-8")
+    except OSError as error:
+        raise Unwilling(f"{out_}: {error.strerror}") from error
+    out.print(f"written to {out_}")
