@@ -54,7 +54,7 @@ def _counts(content: Content) -> Iterator[str]:
     rows, sums, totals = list[list[object]](), Counter[tuple[str, str]](), [0, 0, 0]
     for subject in content.subjects:
         questions = alive(content.questions.get(subject.id, ()))
-        counts = Counter((q.dimension, band(q)) for q in questions)
+        counts = Counter[tuple[str, str]]((q.dimension, band(q)) for q in questions)
         sums += counts
         others = [len(alive(getattr(content, folder).get(subject.id, ())))
                   for folder in ("lessons", "exercises")]  # fmt: skip

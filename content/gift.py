@@ -6,6 +6,7 @@ of lines; so this is our own. What it does not know is named, never guessed."""
 import html
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 MOST = 6
@@ -203,9 +204,9 @@ def _require_choice(given: str, pieces: list[tuple[str, str]]) -> None:
 
 
 def _pieces(given: str) -> Iterator[tuple[str, str]]:
-    """Each answer behind its sign. Within `%…%` no sign counts."""
+    """Each answer behind its sign."""
     starts = [at for at in range(len(given)) if given[at] in "=~" and not _escaped(given, at)]
-    for at, end in zip(starts, [*starts[1:], len(given)], strict=True):
+    for at, end in pairwise([*starts, len(given)]):
         yield given[at], given[at + 1 : end]
 
 
@@ -213,8 +214,8 @@ def _weight(mark: str, text: str) -> tuple[float, str]:
     """How much of the points an answer is worth, in percent, and the rest of it."""
     found = re.match(r"\s*%(-?\d+(?:\.\d+)?)%", text)
     if found is None:
-        if text.lstrip().startswith("%"):
-            raise Wrong("a weight is written %50%")
+        if re.match(r"\s*%[^%\s]*%", text):
+            raise Wrong("a weight is a number between two signs: %50%")
         return (100.0 if mark == "=" else 0.0), text
     return float(found[1]), text[found.end() :]
 
