@@ -10,8 +10,8 @@ import typer
 from bot.asking import Unwilling, out, refuse
 from bot.config import load_settings
 from content import bank
-from content.load import HERE, ContentError, Fault, Files, load_terms, load_with
-from content.schema import Content
+from content.load import HERE, ContentError, Fault, Files, load, load_terms, load_with
+from content.schema import LANGS, Content
 
 app = typer.Typer(no_args_is_help=True, help="The bank: out, in, and what is in it.")
 
@@ -34,6 +34,8 @@ def checked(today: date, *, deep: bool = False, root: Path = HERE) -> tuple[Cont
 
 # --- a workbook --------------------------------------------------------------------------
 
+GIFT = (".gift", ".txt")
+"""How files of Moodle's GIFT are called."""
 Book = Annotated[Path, typer.Argument(help="An XLSX file.")]
 Tree = Annotated[
     Path | None,
@@ -64,10 +66,19 @@ def import_(
     by: By = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
     files: Tree = None,
+    area: Annotated[str, typer.Option(help="Of GIFT: the area or topic it belongs to.")] = "",
+    lang: Annotated[str, typer.Option(help="Of GIFT: its language, th or en.")] = "th",
+    skip: Annotated[
+        bool, typer.Option("--skip", help="Of GIFT: leave out kinds of questions we do not have.")
+    ] = False,
 ) -> None:
-    """Take changed and new rows of a workbook over as drafts, or into files: all, or nothing."""
+    """Take a workbook's changed and new rows, or a GIFT file's questions, over as drafts; or rows
+    into files. All, or nothing."""
     if not file.is_file():
         raise Unwilling(f"{file}: there is no such file")
+    if file.suffix.lower() in GIFT:
+        _gift(file, by, area, lang, files, skip=skip, dry_run=dry_run)
+        return
     if files is not None:
         _into_files(file, _tree(files), dry_run=dry_run)
         return
@@ -75,6 +86,30 @@ def import_(
         raise Unwilling("--by: say who you are: your id at HR")
     made = _ask("import", path=str(file.resolve()), by=by, dry=dry_run)
     _tell(made["drafts"], made["unchanged"], "would be a draft" if dry_run else "is a draft now")
+
+
+def _gift(
+    file: Path, by: str, area: str, lang: str, files: Path | None, *, skip: bool, dry_run: bool
+) -> None:
+    if files is not None:
+        raise Unwilling("--files: questions from GIFT lack too much for a file: import drafts")
+    if not area:
+        raise Unwilling("--area: say which area the questions belong to, such as spreadsheet")
+    if lang not in LANGS:
+        raise Unwilling(f"--lang: {lang!r} is none of {', '.join(LANGS)}")
+    if not by:
+        raise Unwilling("--by: say who you are: your id at HR")
+    asked = {"path": str(file.resolve()), "area": area, "by": by, "lang": lang}
+    made = _ask("gift", **asked, skip=skip, dry=dry_run)
+    for warning in made["warnings"]:
+        out.print(f"warning: {warning}", markup=False)
+    for draft in made["drafts"]:
+        out.print(
+            f"question {draft['key']} {'would be' if dry_run else 'is'} a draft; to be filled:"
+        )
+        for each in draft["missing"]:
+            out.print(f"  {each}", markup=False)
+    out.print(f"drafts: {len(made['drafts'])}")
 
 
 def _into_files(file: Path, root: Path, *, dry_run: bool) -> None:
@@ -113,3 +148,24 @@ def _ask(do: str, **args: Any) -> Any:
     if "refused" in answer:
         refuse(answer["refused"])
     return answer
+
+
+# --- what is in it -----------------------------------------------------------------------
+
+
+@app.command("table")
+def table_(
+    out_: Annotated[Path | None, typer.Option("--out", help="Write it here.")] = None,
+) -> None:
+    """The bank by area, dimension and difficulty, in Markdown."""
+    from content.census import table
+
+    made = table(load())
+    if out_ is None:
+        out.print(made, markup=False)
+        return
+    try:
+        out_.write_text(made, encoding="utf-8")
+    except OSError as error:
+        raise Unwilling(f"{out_}: {error.strerror}") from error
+    out.print(f"written to {out_}")

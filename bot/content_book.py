@@ -6,6 +6,7 @@ from pathlib import Path
 
 import xlsxwriter
 from msgspec import Struct
+from xlsxwriter.exceptions import FileCreateError
 
 from bot import sheets
 from bot.content_fields import NAMES, flatten
@@ -35,7 +36,14 @@ def entries_of(content: Content) -> Entries:
 
 
 def write(entries: Entries, path: Path, called: Mapping[str, str]) -> dict[str, int]:
-    """A workbook of entries; how many of each kind there are."""
+    """A workbook of entries; how many of each kind there are. Raises OSError."""
+    try:
+        return _write(entries, path, called)
+    except FileCreateError as error:
+        raise OSError(None, str(error.args[0].strerror)) from error
+
+
+def _write(entries: Entries, path: Path, called: Mapping[str, str]) -> dict[str, int]:
     with xlsxwriter.Workbook(str(path), {"constant_memory": True}) as book:
         bold = book.add_format({"bold": True, "text_wrap": True, "valign": "top"})
         # as text, or a spreadsheet would make days and numbers of its own of it

@@ -139,7 +139,7 @@ def _row(
     there = revisions.draft_of(conn, kind, key)
     drafted = flatten(kind, revisions.as_revised(there).body) if there else before
     after = before | cells_of(typed, before, sheet.base)
-    if after in (before, drafted):
+    if after == before or drafted == drafted | cells_of(typed, drafted, sheet.base):
         found.unchanged += 1
         return
     wanted = made_from(room, kind, key, after, room.words["content_sheet_note"], another=False)

@@ -3,7 +3,8 @@ holds the database; answers are plain JSON. Files are named by their path: only 
 user can ask."""
 
 import asyncio
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,18 @@ from msgspec import Struct, field
 from sqlalchemy import Connection
 
 from bot import content_book, sheets
+from bot.content_fields import SLOTS, field_of, label
 from bot.content_rows import Found, Sheet, compare, keep, keys_of
 from bot.drafting import Room
-from content.overlay import ITEMS, OWN, Kind, fresh
-from content.schema import Content, area_of
+from bot.wording import words
+from content.gift import Asked, Parsed, parse
+from content.overlay import ITEMS, OWN, Body, Kind, Revised, fresh, problems
+from content.schema import Content, Lang, area_of
 from flows.roster import say_refusal
+from flows.text import clean
 from storage import programmes, revisions
 from storage.campaigns import Refused
-from storage.revisions import Draft
+from storage.revisions import NOTE, Draft
 from storage.scope import Scope
 
 if TYPE_CHECKING:
@@ -161,7 +166,117 @@ def _told(title: str, found: Found, room: Room, hint: str = "") -> list[str]:
     ]
 
 
+# --- GIFT --------------------------------------------------------------------------------
+
+
+async def _gift(
+    app: "App", path: str, area: str, by: str, lang: Lang, skip: bool, dry: bool
+) -> dict[str, Any]:
+    """Drafts of the questions of a GIFT file, or of none if one cannot be read. What GIFT does not
+    know is missing in them, and named."""
+    room, file = room_of(app), Path(path)
+    if area not in room.content.questions:
+        raise Amiss(f"--area: {area!r} is none of {', '.join(room.content.questions)}")
+    parsed = _parsed(file)
+    wrong = [*parsed.faults, *(() if skip else parsed.unknown)]
+    if wrong:
+        hint = "" if skip else " (--skip leaves out kinds that we do not have)"
+        raise Amiss(*(
+            f"{file.name}:{note.line}: {note.what}{hint if note in parsed.unknown else ''}"
+            for note in sorted(wrong)
+        ))  # fmt: skip
+
+    def work(conn: Connection, now: datetime) -> list[Draft]:
+        scope = author(conn, by, now)
+        drafts = _drafted(conn, room.content, parsed.questions, area, lang, file.name)
+        for draft in () if dry else drafts:
+            revisions.save(conn, scope, draft, "", now)
+        return drafts
+
+    if dry:
+        drafts = await app.read(lambda conn: work(conn, app.clock()))
+    else:
+        drafts = await app.dispatcher.run(work)
+    said = (*parsed.warnings, *(parsed.unknown if skip else ()))
+    return {
+        "drafts": [{"key": draft.key, "missing": missing(draft, room)} for draft in drafts],
+        "warnings": [f"{file.name}:{note.line}: {note.what}" for note in sorted(said)],
+    }
+
+
+def _parsed(file: Path) -> Parsed:
+    try:
+        data = file.read_bytes()
+        found = parse(clean(data.decode("utf-8")))
+    except OSError as error:
+        raise Amiss(f"{file.name}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise Amiss(f"{file.name}:{line}: not UTF-8: save it as UTF-8") from error
+    if not (found.questions or found.faults or found.unknown):
+        raise Amiss(f"{file.name}: there is no question in it")
+    return found
+
+
+def _drafted(
+    conn: Connection,
+    content: Content,
+    questions: Sequence[Asked],
+    area: str,
+    lang: Lang,
+    file: str,
+) -> list[Draft]:
+    """A draft of each question under an id of the agency's own; one that is there already is a
+    fault, or importing a file twice would make two of each."""
+    open_ = {row.key: json.loads(row.body) for row in revisions.open_drafts(conn, "question")}
+    there = {each.stem.of(lang): each.id for each in content.questions[area]}
+    there |= {body.get("stem", {}).get(lang, ""): key for key, body in open_.items()}
+    taken = {*open_, *there.values(), *(each.id for each in content.questions[area])}
+    made, faults = list[Draft](), list[str]()
+    for asked in questions:
+        key = fresh("question", area, taken)
+        if (other := there.setdefault(asked.stem, key)) != key:
+            faults.append(
+                f"{file}:{asked.line}: {other} asks that already: take it out of the file"
+            )
+            continue
+        taken.add(key)
+        note = " · ".join(part for part in (file, asked.category, asked.title) if part)
+        made.append(Draft("question", key, key, body_of(asked, key, lang), "", note[:NOTE]))
+    if faults:
+        raise Amiss(*faults)
+    return made
+
+
+def body_of(asked: Asked, key: str, lang: Lang) -> Body:
+    """A question in one language, with what the file says of it and nothing else. What is said to
+    everybody goes to the options of which nothing is said, or else to the right one."""
+    said = words(lang)
+    names = [said["content_gift_true"], said["content_gift_false"]] if asked.boolean else []
+    silent = [not answer.feedback for answer in asked.answers]
+    options = []
+    for at, answer in enumerate(asked.answers):
+        feedback = answer.feedback
+        if asked.general and (silent[at] or (answer.right and not any(silent))):
+            feedback = f"{feedback} {asked.general}".strip()
+        text = {"text": answer.text or names[at]} | ({"feedback": feedback} if feedback else {})
+        options.append(({"correct": True} if answer.right else {}) | {lang: text})
+    return {"id": key, "stem": {lang: asked.stem}, "option": options}
+
+
+def missing(draft: Draft, room: Room) -> list[str]:
+    """What must be filled in before it can be published, field by field."""
+    found = problems(Revised(draft.kind, draft.key, draft.body), room.files)
+    places = list(range(1, SLOTS + 1))
+    names = {field_of(draft.kind, problem, places): problem for problem in found}
+    return [
+        f"{label(name, room.words)}: {problem.text(room.lang, room.content)}"
+        for name, problem in names.items()
+    ]
+
+
 _COMMANDS: dict[str, Callable[..., Any]] = {
     "export": _export,
     "import": _import,
+    "gift": _gift,
 }

@@ -442,8 +442,14 @@ def problems(draft: Revised, files: Content) -> list[Problem]:
     try:
         read = shape.model_validate(draft.body)
     except ValidationError as error:
-        return [_problem(each) for each in error.errors()]
+        return [_problem(each) for each in error.errors() if not _is_echo(each)]
     return list(_own(draft, read, files))
+
+
+def _is_echo(error: Any) -> bool:
+    """Whether a list is only called too short because what is in it is wrong: that is said, too."""
+    fewest = error.get("ctx", {}).get("min_length", 0)
+    return bool(error["type"] == "too_short" and len(error["input"]) >= fewest)
 
 
 def _problem(error: Any) -> Problem:

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 Body = Mapping[str, Any]
@@ -48,8 +49,7 @@ def rewritten(text: str, kind: str, changes: Sequence[Change]) -> str:
 def blocks_of(text: str, kind: str) -> tuple[str, list[str]]:
     """What stands before the first item, and each item with what follows it."""
     starts = [found.start() for found in re.finditer(rf"^\[\[{kind}\]\]", text, re.MULTILINE)]
-    ends = [*starts[1:], len(text)]
-    blocks = [text[start:end] for start, end in zip(starts, ends, strict=True)]
+    blocks = [text[start:end] for start, end in pairwise([*starts, len(text)])]
     return (text[: starts[0]] if starts else text), blocks
 
 

@@ -26,7 +26,8 @@ _PAUSE = re.compile(r"[\s“”‘’()\[\],/:;·…\-–>+=?!]+")
 
 
 def doubtful(text: str, dictionary: Dictionary) -> list[str]:
-    """Thai words that are in no dictionary, and scraps with the letters around them."""
+    """Thai words that are in no dictionary, and scraps with the letters around them. A slip that
+    makes other words is not seen: of slips of one letter, about one in five."""
     found = []
     for run in THAI.findall(text):
         words = dictionary.cut(run)
@@ -67,7 +68,7 @@ def remarks(item: Record, dictionary: Dictionary, terms: Terms) -> Iterator[Prob
 def _spelled(loc: Loc, text: str, dictionary: Dictionary, terms: Terms) -> Iterator[Problem]:
     for wrong, right in bank.misspelled(text, terms):  # those have a better reason to be told
         text = text.replace(wrong, right)
-    for word in doubtful(text, dictionary):
+    for word in dict.fromkeys(doubtful(text, dictionary)):
         ways = dictionary.near(word)
         yield _problem(loc, "misspelt" if ways else "unlisted", word=word, ways=" ".join(ways))
 

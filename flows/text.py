@@ -190,7 +190,7 @@ def differences(before: str, after: str) -> list[tuple[str, str]]:
 
 # --- what is a word ---------------------------------------------------------------------
 
-THAI = re.compile(r"[\u0e01-\u0e3a\u0e40-\u0e45\u0e47-\u0e4e]+")
+THAI = re.compile(r"[\u0e01-\u0e2e\u0e30-\u0e3a\u0e40-\u0e45\u0e47-\u0e4e]+")
 """A run of Thai letters and signs, without digits, MAI YAMOK and marks of abbreviation."""
 
 

@@ -132,6 +132,12 @@ def drafts(conn: Connection, after: int = 0, most: int = 101) -> Sequence[Row[An
     return conn.execute(wanted.order_by(revisions.c.id.desc()).limit(most)).all()
 
 
+def open_drafts(conn: Connection, kind: str) -> Sequence[Any]:
+    """Key and body of every open draft of a kind."""
+    mine = (revisions.c.kind == kind, revisions.c.status == "draft")
+    return conn.execute(select(revisions.c.key, revisions.c.body).where(*mine)).all()
+
+
 def keys_with(conn: Connection, kind: str, status: str) -> set[str]:
     """Entries of a kind that have a revision in this state."""
     column = revisions.c.origin if status == "draft" else revisions.c.key

@@ -349,7 +349,8 @@ BUILT = {
         *("right", "sub_skill", "alike", "long", "group", "empty", "sentence_long", "label_long"),
         *("brackets", "slots", "too_long", "few", "many", "low", "high", "choice", "url", "date"),
         *("time", "number", "shape", "fades", "hours", "promised", "beyond", "weekend", "public"),
-        *("twice", "no_slots"),
+        *("twice", "no_slots", "over", "form", "citizens", "negative", "banned", "stands_out"),
+        *("undated", "misspelt", "unlisted", "breathless", "hard_words"),
     },
     "programme_problem_": {
         *("no_person", "no_officer", "version", "head", "head_missing", "unknown", "twice"),
