@@ -1,12 +1,12 @@
 """All that an agency can word anew in one workbook, and back: a sheet for each kind. The first row
 holds the names of the fields and is hidden, the second says the same in Thai."""
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import xlsxwriter
 from msgspec import Struct
-from xlsxwriter.exceptions import FileCreateError
 
 from bot import sheets
 from bot.content_fields import NAMES, flatten
@@ -37,10 +37,11 @@ def entries_of(content: Content) -> Entries:
 
 def write(entries: Entries, path: Path, called: Mapping[str, str]) -> dict[str, int]:
     """A workbook of entries; how many of each kind there are. Raises OSError."""
-    try:
-        return _write(entries, path, called)
-    except FileCreateError as error:
-        raise OSError(None, str(error.args[0].strerror)) from error
+    with tempfile.TemporaryDirectory(prefix="kaona-") as folder:
+        made = Path(folder) / "content.xlsx"
+        many = _write(entries, made, called)
+        path.write_bytes(made.read_bytes())
+    return many
 
 
 def _write(entries: Entries, path: Path, called: Mapping[str, str]) -> dict[str, int]:

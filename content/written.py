@@ -172,9 +172,10 @@ def _end(text: str, at: int) -> int:
 
 
 def _quoted(said: str, *, long: bool) -> str:
-    if not long or "\n" not in said or '"""' in said or said.startswith("\n"):
+    plain = all(letter.isprintable() or letter in "\n\t" for letter in said)
+    if not long or not plain or "\n" not in said or '"""' in said or said.startswith("\n"):
         return inline(said)
-    body = said.replace("\\", "\\\\").replace("\x7f", "\\u007f").replace("\r", "\\r")
+    body = said.replace("\\", "\\\\")
     body = body[:-1] + '\\"' if body.endswith('"') else body
     return f'"""{body}"""'
 

@@ -455,3 +455,15 @@ def test_what_another_process_published_holds_from_the_next_batch(either: Office
     other.close()
 
     assert "Quite so!" in answer(either, app.content.question("computer-01").right)
+
+
+def test_advice_on_words_holds_nobody_up(hr: Office) -> None:
+    """What the lint of the bank says of a draft's words stands beside it; it can be published."""
+    page = draft(hr, QUESTION, stem__th="ส่งอีเมล์อย่างไรดี ข้อใดไม่ควรทำ")
+    text = hr.get(page).text
+
+    assert "“อีเมล์” ต้องเขียนว่า “อีเมล”" in text
+    assert "ควรถามหาข้อที่ถูก" in text
+    assert f"{page}/publish" in text
+    plain = draft(hr, "/console/content/question/computer-02", stem__th="ทำอย่างไรดี")
+    assert "ข้อแนะนำเรื่องถ้อยคำ" not in hr.get(plain).text
