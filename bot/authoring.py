@@ -19,10 +19,12 @@ app = typer.Typer(no_args_is_help=True, help="The bank: out, in, and what is in 
 def checked(today: date, *, deep: bool = False, root: Path = HERE) -> tuple[Content, list[Fault]]:
     """The content below `root` and what should be known of it; raises ContentError with all that
     must be mended. `deep`: spelling and reading level, too, which takes seconds."""
+    from bot.render import drawing
+
     files = Files(root)
     content, terms = load_with(files), load_terms(root)
     found = bank.check(content, files, terms, today)
-    faults = found.faults
+    faults = [*found.faults, *drawing.faults(content, root)]
     if deep:
         from flows import prose
 

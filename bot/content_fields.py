@@ -60,7 +60,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         *SOURCE,
         "review_by",
     ),
-    "lesson": (*both("title"), "minutes", *_slots("messages", *LANGS), *SOURCE),
+    "lesson": (*both("title"), "minutes", *_slots("messages", *LANGS, "picture"), *SOURCE),
     "exercise": (
         *both("title"),
         "minutes",
@@ -178,6 +178,8 @@ def options_of(
     kind: Kind, name: str, key: str, content: Content, lang: Lang, words: Mapping[str, str]
 ) -> list[tuple[str, str]]:
     """What may be chosen in a field."""
+    if name.endswith(".picture"):
+        return [(each.id, each.title.of(lang)) for each in content.pictures]
     match name:
         case "sub_skill":
             found = next((a for a in content.subjects if a.id == area_of(key)), None)
@@ -230,6 +232,8 @@ def _legend(kind: Kind, name: str, words: Mapping[str, str]) -> str:
 def _control(name: str) -> Control:
     if name == "groups":
         return "many"
+    if name.endswith(".picture"):
+        return "choice"
     for control, names in (("number", NUMBERS), ("date", DATES), ("choice", CHOICES)):
         if name in names:
             return control  # type: ignore[return-value]
@@ -239,6 +243,8 @@ def _control(name: str) -> Control:
 def _required(kind: Kind, name: str) -> bool:
     """What must be filled in, as far as it can be said of the field alone."""
     first, *rest = name.split(".")
+    if rest[1:] == ["picture"]:
+        return False
     fewest = {"option": 3, "messages": 2, "steps": 2}
     if first in fewest and first == REPEATED.get(kind):
         return int(rest[0]) <= fewest[first]

@@ -16,6 +16,7 @@ from content.schema import (
     Content,
     Holiday,
     Lang,
+    Lesson,
     Nudge,
     Question,
     Segment,
@@ -40,6 +41,7 @@ def lint(content: Content, files: Files) -> list[Fault]:
     checks = (
         (_areas, content.framework),
         (_items, content.framework and all(content.copy_.values())),
+        (_pictures, content.pictures),
         (_references, content.framework and content.placement),
         (_copy, all(content.copy_.values())),
         (_words, content.words and content.menu and all(content.copy_.values())),
@@ -173,6 +175,24 @@ def _gaps(sentence: str) -> set[str]:
         for _, slot, form, how in parsed
         if slot is not None
     }
+
+
+def _pictures(content: Content, files: Files) -> Iterator[Fault]:
+    for area, lessons in content.lessons.items():
+        for at, lesson in enumerate(lessons):
+            for problem in lesson_problems(lesson, content):
+                line = files.line(f"lessons/{area}.toml", ("lesson", at, *problem.loc))
+                what = f"{lesson.id}: {problem.text('en', content)}"
+                yield Fault(f"lessons/{area}.toml", line, what)
+
+
+def lesson_problems(lesson: Lesson, content: Content) -> Iterator["Problem"]:
+    """What is wrong with a lesson by itself."""
+    known = [drawing.id for drawing in content.pictures]
+    for at, page in enumerate(lesson.messages):
+        if page.picture and page.picture not in known:
+            found = {"value": page.picture, "known": ", ".join(known)}
+            yield Problem(("messages", at, "picture"), "picture", found, "content_problem_")
 
 
 def _references(content: Content, files: Files) -> Iterator[Fault]:

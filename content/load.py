@@ -19,6 +19,7 @@ from content.schema import (
     Cycle,
     Demo,
     Digest,
+    Drawing,
     Exercise,
     Framework,
     Layout,
@@ -71,11 +72,13 @@ def load(root: Path = HERE) -> Content:
 
 def load_with(files: "Files") -> Content:
     """The same, with the files at hand, which know where everything stands."""
+    from content import drawings
     from content.lint import lint
 
     content = Content.model_construct(**_read_parts(files))
     unread = {fault.file for fault in files.faults}
-    between = [fault for fault in lint(content, files) if fault.file not in unread]
+    found = [*lint(content, files), *drawings.faults(content, files)]
+    between = [fault for fault in found if fault.file not in unread]
     if faults := [*files.faults, *between]:
         raise ContentError(sorted(faults))
     return content
@@ -214,6 +217,7 @@ def _read_parts(files: Files) -> dict[str, Any]:
         "questions": folder("questions", "question", Question),
         "lessons": folder("lessons", "lesson", Lesson),
         "exercises": folder("exercises", "exercise", Exercise),
+        "pictures": table("pictures.toml", "picture", Drawing),
         "courses": table("courses.toml", "course", Course),
         "notice": files.read("notice.toml", Notice),
         "register_": files.read("register.toml", Register),

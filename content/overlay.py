@@ -9,7 +9,13 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import Field, ValidationError
 
-from content.lint import Problem, lint, question_problems, sentence_problems
+from content.lint import (
+    Problem,
+    lesson_problems,
+    lint,
+    question_problems,
+    sentence_problems,
+)
 from content.load import Fault, Files
 from content.schema import (
     LANGS,
@@ -465,6 +471,8 @@ def _own(draft: Revised, read: Any, files: Content) -> Iterator[Problem]:
     match draft.kind, draft.key:
         case "question", key:
             yield from question_problems(read, area_of(key), files)
+        case "lesson", _:
+            yield from lesson_problems(read, files)
         case "setting", "rhythm":
             if read.weekly_after > read.pause_after:
                 yield Problem(("weekly_after",), "fades", {}, FAMILY)

@@ -236,13 +236,39 @@ class Question(Item):
         return next(i for i, option in enumerate(self.options) if option.correct)
 
 
+class Page(Text):
+    """One message of a lesson. `picture` is drawn with it; the words must do without."""
+
+    picture: Id | None = None
+
+
 class Lesson(Item):
     """A few short messages around one idea."""
 
     title: Text
     minutes: int = Field(ge=1, le=10)
-    messages: tuple[Text, ...] = Field(min_length=2, max_length=6)
+    messages: tuple[Page, ...] = Field(min_length=2, max_length=6)
     source: Source
+
+
+class Drawing(Record):
+    """A picture of a lesson: its words, for the gaps of `pictures/<id>.svg`."""
+
+    id: Id
+    title: Text
+    """Stands in the band on top."""
+    note: Text | None = None
+    """What to take away from it, at the foot."""
+    words: dict[str, Text] = {}
+    signs: dict[str, Line] = {}
+    """What is the same in every language: formulas, addresses, numbers."""
+    alt: Text
+    """Its complete text twin: whoever does not see the picture knows as much."""
+    source: Source
+
+    def said(self, lang: Lang) -> dict[str, str]:
+        """What fills each gap."""
+        return {**self.signs, **{gap: word.of(lang) for gap, word in self.words.items()}}
 
 
 class Exercise(Item):
@@ -1051,6 +1077,8 @@ class Content(Record):
     questions: dict[str, tuple[Question, ...]]
     lessons: dict[str, tuple[Lesson, ...]]
     exercises: dict[str, tuple[Exercise, ...]]
+    pictures: tuple[Drawing, ...] = ()
+    """Of lessons."""
     courses: tuple[Course, ...]
     notice: Notice
     register_: Register
@@ -1098,6 +1126,9 @@ class Content(Record):
 
     def exercise(self, exercise_id: str) -> Exercise:
         return _find(exercise_id, self.exercises.get(area_of(exercise_id), ()))
+
+    def picture(self, picture_id: str) -> Drawing:
+        return _find(picture_id, self.pictures)
 
     def course(self, course_id: str) -> Course:
         return _find(course_id, self.courses)

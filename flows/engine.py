@@ -294,7 +294,7 @@ def _ask(before: State, turn: Turn, now: datetime, content: Content) -> Turn:
     if state.floor != before.floor or not state.stamp or state.asked_at is None:
         state = replace(state, stamp=state.stamp + 1, tries=0, asked_at=now)
     elif ask.again and _said(before, turn) and _still_seen(before, state, now):
-        ask = replace(ask, text=ask.again, title="")
+        ask = replace(ask, text=ask.again, title="", picture=None)
     question = render(state, ask, content)
     return Turn(state, (*turn.replies, question), turn.effects)
 

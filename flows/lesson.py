@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from content.schema import Content, Course, Gone, Lesson, alive, area_of
+from content.schema import Content, Course, Gone, Lang, Lesson, alive, area_of
 from flows.speech import choices, letters, put_off, say, tell
 from flows.types import (
     Answer,
@@ -10,6 +10,7 @@ from flows.types import (
     Choice,
     Chose,
     Flow,
+    Picture,
     Record,
     Reply,
     State,
@@ -96,17 +97,32 @@ def _ask_page(state: State, content: Content) -> Ask:
     if page >= len(lesson.messages):
         raise Gone(lesson.id)
     last = page + 1 >= len(lesson.messages)
-    text = say(
-        state,
-        content,
-        "lesson_page",
-        text=lesson.messages[page].of(state.lang),
-        n=page + 1,
-        of=len(lesson.messages),
-    )
-    if last:
-        text += "\n\n" + say(state, content, "source", title=lesson.source.title)
-    return Ask(text, choices(state, content, "understood" if last else "next"))
+    message = lesson.messages[page]
+    picture = drawn(message.picture, state.lang, content) if message.picture else None
+
+    def told(*paragraphs: str) -> str:
+        many = len(lesson.messages)
+        text = "\n\n".join((message.of(state.lang), *paragraphs))
+        text = say(state, content, "lesson_page", text=text, n=page + 1, of=many)
+        source = say(state, content, "source", title=lesson.source.title)
+        return f"{text}\n\n{source}" if last else text
+
+    twin = (say(state, content, "lesson_picture", alt=picture.alt),) if picture else ()
+    buttons = choices(state, content, "understood" if last else "next")
+    # nobody is sent a picture twice in a row: asked again, the page is its words
+    return Ask(told(*twin), buttons, again=told() if picture else "", picture=picture)
+
+
+def drawn(id: str, lang: Lang, content: Content) -> Picture:
+    """A picture of a lesson with its words and its twin; raises Gone if there is none."""
+    drawing = content.picture(id)
+    data = {
+        "id": id,
+        "title": drawing.title.of(lang),
+        "words": drawing.said(lang),
+        "note": drawing.note.of(lang) if drawing.note else "",
+    }
+    return Picture("drawing", data, drawing.alt.of(lang))
 
 
 def _courses(state: State, content: Content) -> list[Course]:

@@ -101,7 +101,7 @@ class Choice(Struct, frozen=True, omit_defaults=True):
 class Picture(Struct, frozen=True, omit_defaults=True):
     """What to draw. `alt` is the complete text twin: nobody needs the picture to know."""
 
-    kind: Literal["radar", "progress", "certificate", "team"]
+    kind: Literal["radar", "progress", "certificate", "team", "drawing"]
     data: dict[str, Json]
     alt: str
 
@@ -132,7 +132,8 @@ class Ask(Struct, frozen=True):
     choices: tuple[Choice, ...] = ()
     title: str = ""
     again: str = ""
-    """What is asked instead, where the text is long and was read a moment ago."""
+    """What is asked instead, and without title or picture, where the text is long and was read
+    a moment ago."""
     writes: bool = False
     """Free text is an answer."""
     shows: bool = False

@@ -176,6 +176,31 @@ def test_each_kind_is_shown_and_edited_as_it_stands(hr: Office, path: str) -> No
     assert kind in ("method", "step") or key in shown.text
 
 
+def test_a_lesson_is_shown_with_its_pictures(hr: Office) -> None:
+    text = hr.get("/console/content/lesson/computer-l1").text
+    for lang in ("th", "en"):
+        assert text.count(f'<img src="/console/content/pictures/backup-321/{lang}" alt="') == 2
+        png = hr.get(f"/console/content/pictures/backup-321/{lang}")
+        assert png.headers["content-type"] == "image/png"
+        assert png.content.startswith(b"\x89PNG")
+    assert hr.get("/console/content/pictures/nothing/th").status_code == 404
+
+
+def test_a_lesson_names_a_picture_that_there_is(hr: Office) -> None:
+    """The field of each message offers all pictures; another name is refused beside it."""
+    fields = form(hr.get("/console/content/lesson/computer-l1/edit").text)
+    assert fields["messages.2.picture"] == "backup-321"
+    assert fields["messages.1.picture"] == ""
+    fields["messages.2.picture"] = "backup-123"
+    answer = hr.send("/console/content/lesson/computer-l1/edit", **fields)
+    assert answer.status_code == 422
+    assert "backup-123" in answer.text
+    assert rows(hr) == []
+    fields["messages.2.picture"] = ""
+    assert hr.send("/console/content/lesson/computer-l1/edit", **fields).status_code == 303
+    assert "picture" not in str(rows(hr)[0].body)
+
+
 def test_a_question_is_shown_on_each_channel_in_both_languages(hr: Office) -> None:
     text = hr.get(QUESTION).text
     question = hr.edge.app.content.question("computer-01")

@@ -208,6 +208,75 @@ def time_after_work(planted: Planted) -> None:
     planted.break_line("nudges.toml", 'time = "10:00"', 'time = "12:00"', "not in working hours")
 
 
+def unknown_picture(planted: Planted) -> None:
+    planted.break_line(
+        "lessons/word.toml", 'picture = "letter', 'picture = "latter', "'latter-page'"
+    )
+    file, line, _ = planted.expected[-1]
+    text = (planted.root / file).read_text(encoding="utf-8").splitlines()
+    start = max(i for i in range(line) if text[i] == "messages = [")
+    planted.expected[-1] = (file, start + 1, "'latter-page', there are backup-321, ")
+    lines = (planted.root / "pictures.toml").read_text(encoding="utf-8").splitlines()
+    line = lines.index('id = "letter-page"') + 1
+    planted.expected.append(("pictures.toml", line, "no lesson shows 'letter-page'"))
+
+
+def drawing_that_is_missing(planted: Planted) -> None:
+    (planted.root / "pictures/slide-point.svg").unlink()
+    lines = (planted.root / "pictures.toml").read_text(encoding="utf-8").splitlines()
+    line = lines.index('id = "slide-point"') + 1
+    planted.expected.append(("pictures.toml", line, "pictures/slide-point.svg is missing"))
+
+
+def drawing_without_words(planted: Planted) -> None:
+    (planted.root / "pictures/alone.svg").write_text("<svg/>")
+    planted.expected.append(("pictures/alone.svg", 1, "pictures.toml has no words for it"))
+
+
+def gap_without_a_word(planted: Planted) -> None:
+    planted.break_line("pictures/backup-321.svg", "{outside}", "{inside}", "no word for {inside}")
+    lines = (planted.root / "pictures.toml").read_text(encoding="utf-8").splitlines()
+    line = lines.index('id = "backup-321"') + 1
+    planted.expected.append(("pictures.toml", line, "backup-321: the drawing has no gap {outside}"))
+
+
+def script_in_a_drawing(planted: Planted) -> None:
+    script = "<script>alert(1)</script></svg>"
+    planted.break_line("pictures/file-roles.svg", "</svg>", script, "only plain shapes")
+
+
+def drawing_that_looks_elsewhere(planted: Planted) -> None:
+    file = "pictures/search-marks.svg"
+    planted.break_line(
+        file, 'fill="#FFFFFF"', 'fill="url(https://example.com/a)"', "nothing outside"
+    )
+    planted.break_line(file, 'stroke-width="7"', 'onload="go()"', "onload='go()'")
+
+
+def picture_inside_a_drawing(planted: Planted) -> None:
+    image = '<image href="https://example.com/a.png"/></svg>'
+    planted.break_line("pictures/phishing-parts.svg", "</svg>", image, "<image>: only plain")
+
+
+def drawing_with_a_doctype(planted: Planted) -> None:
+    entity = '<!DOCTYPE svg [<!ENTITY a SYSTEM "file:///etc/passwd">]><svg'
+    planted.break_line("pictures/address-parts.svg", "<svg", entity, "has a DOCTYPE")
+
+
+def letters_too_small(planted: Planted) -> None:
+    file = "pictures/cropped-file.svg"
+    planted.break_line(file, 'font-size="38"', 'font-size="27"', "letters of 27 pixels")
+
+
+def words_in_a_drawing(planted: Planted) -> None:
+    """They would stay Thai for an English reader."""
+    file = "pictures/cell-reference.svg"
+    planted.break_line(file, "{a2_by}", "=B2/B5", "a text holds one gap")
+    lines = (planted.root / "pictures.toml").read_text(encoding="utf-8").splitlines()
+    line = lines.index('id = "cell-reference"') + 1
+    planted.expected.append(("pictures.toml", line, "has no gap {a2_by}"))
+
+
 FAULTS: list[Callable[[Planted], None]] = [
     duplicate_id,
     two_right_options,
@@ -232,6 +301,16 @@ FAULTS: list[Callable[[Planted], None]] = [
     unknown_slot_of_a_nudge,
     unknown_zone,
     time_after_work,
+    unknown_picture,
+    drawing_that_is_missing,
+    drawing_without_words,
+    gap_without_a_word,
+    script_in_a_drawing,
+    drawing_that_looks_elsewhere,
+    picture_inside_a_drawing,
+    drawing_with_a_doctype,
+    letters_too_small,
+    words_in_a_drawing,
 ]
 
 
@@ -247,6 +326,15 @@ def test_all_planted_faults_are_listed_at_once(planted: Planted) -> None:
     """An author mends everything after one reading."""
     for plant in FAULTS:
         plant(planted)
+
+    planted.assert_listed()
+
+
+def test_a_picture_without_its_twin_is_refused(planted: Planted) -> None:
+    """Whoever cannot see it would know less; nothing else is said of pictures then."""
+    planted.break_line("pictures.toml", "alt.en = ", "# alt.en = ", "alt.en: Field required")
+    file, line, says = planted.expected[-1]
+    planted.expected[-1] = (file, line - 1, "picture.1." + says)
 
     planted.assert_listed()
 
@@ -350,7 +438,7 @@ BUILT = {
         *("brackets", "slots", "too_long", "few", "many", "low", "high", "choice", "url", "date"),
         *("time", "number", "shape", "fades", "hours", "promised", "beyond", "weekend", "public"),
         *("twice", "no_slots", "over", "form", "citizens", "negative", "banned", "stands_out"),
-        *("undated", "misspelt", "unlisted", "breathless", "hard_words"),
+        *("undated", "misspelt", "unlisted", "breathless", "hard_words", "picture"),
     },
     "programme_problem_": {
         *("no_person", "no_officer", "version", "head", "head_missing", "unknown", "twice"),

@@ -17,9 +17,10 @@ from bot.console.tables import Column
 from bot.content_fields import label
 from bot.errors import BadRequest
 from content.overlay import ITEMS, METHOD, Kind, digest, entry, fresh
-from content.schema import LANGS, Content, Item, Lang, Question, area_of
+from content.schema import LANGS, Content, Gone, Item, Lang, Question, area_of
 from flows import reports as said
 from flows.calendar import local
+from flows.lesson import drawn
 from flows.preview import shown
 from flows.text import long_date, short_date
 from flows.types import Reply
@@ -34,6 +35,7 @@ SHELVES: tuple[Kind, ...] = ("question", "lesson", "exercise", "step", "copy")
 STATES = ("changed", "draft", "due", "retired")
 SOON = timedelta(days=30)
 """A source is due for review so long before its day."""
+PICTURES = "/console/content/pictures"
 CHANNELS = {"line": line.pack, "telegram": telegram.pack}
 
 
@@ -436,7 +438,7 @@ def sight(content: Content, kind: Kind, key: str, mine: Lang) -> list[dict[str, 
         for lang in LANGS:
             replies = shown(content, kind, key, lang)
             pieces = [piece for request in pack(replies) for piece in request]
-            bubbles = [_bubble(channel, piece) for piece in pieces]
+            bubbles = [_bubble(channel, lang, piece) for piece in pieces]
             made.append(
                 {
                     "channel": channel,
@@ -448,14 +450,30 @@ def sight(content: Content, kind: Kind, key: str, mine: Lang) -> list[dict[str, 
     return made
 
 
-def _bubble(channel: str, piece: Reply) -> dict[str, Any]:
+def _bubble(channel: str, lang: Lang, piece: Reply) -> dict[str, Any]:
     """LINE shows its buttons in one line below the keyboard, Telegram in rows under the message."""
     rows = keyboard_rows(piece) if channel == "telegram" else [list(piece.choices)]
     buttons = [[choice.label or choice.says for choice in row] for row in rows if row]
-    return {"title": piece.title, "text": piece.text, "rows": buttons}
+    picture = piece.picture
+    source = f"{PICTURES}/{picture.data['id']}/{lang}" if picture else ""
+    alt = picture.alt if picture else ""
+    made = {"title": piece.title, "text": piece.text, "rows": buttons}
+    return {**made, "picture": source, "alt": alt}
+
+
+async def picture(visit: Visit) -> Response:
+    """A picture of a lesson as it is sent."""
+    asked = visit.request.path_params
+    try:
+        found = drawn(asked["id"], "en" if asked["lang"] == "en" else "th", visit.app.content)
+    except Gone as error:
+        raise BadRequest(404, "not_found") from error
+    headers = {"Cache-Control": "private, max-age=300"}
+    return Response(await visit.app.draw(found), media_type="image/png", headers=headers)
 
 
 PAGES = (
     Page("/content", index, ("content",), place="content"),
+    Page("/content/pictures/{id:str}/{lang:str}", picture, ("content",), place="content"),
     Page("/content/{kind:str}/{key:str}", one, ("content",), place="content"),
 )

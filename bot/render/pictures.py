@@ -3,7 +3,7 @@
 import msgspec
 import resvg_py
 
-from bot.render import certificate, progress, radar, team
+from bot.render import certificate, drawing, progress, radar, team
 from bot.render.fonts import BOLD, FAMILY, REGULAR
 from flows.types import Picture
 
@@ -37,5 +37,7 @@ def svg(picture: Picture) -> str:
             return progress.draw(msgspec.convert(picture.data, progress.Progress), picture.alt)
         case "team":
             return team.draw(msgspec.convert(picture.data, team.Team), picture.alt)
+        case "drawing":
+            return drawing.draw(msgspec.convert(picture.data, drawing.Drawing), picture.alt)
         case "certificate":
             return certificate.svg(picture.data)
