@@ -116,6 +116,7 @@ def _others(content: Content, files: Files) -> Iterator[tuple[str, int, str]]:
     parts: list[tuple[str, Any]] = [
         ("method.toml", content.method.steps),
         ("topics.toml", content.topics),
+        ("pictures.toml", content.pictures),
         ("nudges.toml", content.nudges.nudges),
         ("notice.toml", content.notice.full),
         ("frameworks/2561.toml", content.framework.areas + content.framework.groups),
