@@ -35,7 +35,7 @@ def _passed(area: str, state: State) -> bool:
 
 def ask(state: State, now: datetime, content: Content) -> Ask:
     note = state.floor.note
-    area = content.area(note["area"]).name.of(state.lang)
+    area = content.topic(note["area"]).name.of(state.lang)
     match state.floor.place:
         case "intro":
             text = say(state, content, "quiz_intro", area=area, n=LENGTH, mark=round(PASS * 100))
@@ -127,7 +127,7 @@ def _scored(state: State, reply: Reply, facts: tuple[Record, ...], content: Cont
         },
     )
     key = "quiz_passed" if score >= PASS else "quiz_failed"
-    area = content.area(note["area"]).name.of(state.lang)
+    area = content.topic(note["area"]).name.of(state.lang)
     line = tell(state, content, key, right=note["right"], of=LENGTH, area=area)
     state = state.back() if score >= PASS else state.move("failed")
     return Turn(state, (reply, line), (*facts, result))

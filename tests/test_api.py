@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -39,9 +40,18 @@ class Desk(Struct):
     tokens: dict[str, str]
 
     def ask(self, who: str, path: str, method: str = "GET", **more: Any) -> Any:
+        """Somebody with a token waits when they are told to: many tests ask as the same one."""
+        answer = self.once(who, path, method, **more)
+        while who in self.tokens and answer.status_code == 429:
+            sleep(int(answer.headers["retry-after"]))
+            answer = self.once(who, path, method, **more)
+        return answer
+
+    def once(self, who: str, path: str, method: str = "GET", **more: Any) -> Any:
         token = self.tokens.get(who, who)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        headers |= more.pop("headers", {})
+        headers |= more.get("headers", {})
+        more = {key: value for key, value in more.items() if key != "headers"}
         return self.edge.client.request(method, API + path, headers=headers, **more)
 
     def post(self, who: str, path: str, key: str, body: Any = None) -> Any:
@@ -422,7 +432,7 @@ def test_a_bug_of_ours_quotes_nobody(kept: Desk, monkeypatch: pytest.MonkeyPatch
 
 def test_a_token_that_asks_too_often_is_told_to_wait(desk: Desk) -> None:
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: desk.ask("hr2", "/me"), range(80)))
+        answers = list(pool.map(lambda _: desk.once("hr2", "/me"), range(80)))
     slow = [answer for answer in answers if answer.status_code == 429]
 
     assert {answer.status_code for answer in answers} == {200, 429}

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from sqlalchemy import select, update
 
+from bot import wording
 from bot.console import pages, passwords
 from bot.console.pages import Gate
 from content.schema import LANGS
@@ -348,7 +349,7 @@ def test_both_languages_have_every_word_that_is_used() -> None:
     th, en = (pages.words(lang) for lang in LANGS)
     root = Path(pages.__file__).parent.parent
     html = "".join(path.read_text() for path in (root / "templates/console").glob("*.html"))
-    code = "".join(path.read_text() for path in (root / "console").glob("*.py"))
+    code = "".join(path.read_text() for path in root.rglob("*.py"))
     used = set(re.findall(r"words\.([a-z_]+)", html)) | set(re.findall(r'"([a-z_]+)"', code))
     begun = tuple(re.findall(r'"([a-z_]+_)(?:"|\{)', html + code))
 
@@ -379,7 +380,7 @@ def test_every_action_in_the_journal_has_a_name() -> None:
 
 def test_no_word_is_there_twice_and_each_says_the_same_slots() -> None:
     for lang in LANGS:
-        files = sorted(pages.WORDS.glob(f"*.{lang}.toml"))
+        files = sorted(wording.WORDS.glob(f"*.{lang}.toml"))
         keys = [key for path in files for key in tomllib.loads(path.read_text())]
         assert len(keys) == len(set(keys))
     slots = [{key: set(re.findall(r"\{(\w+)", said)) for key, said in pages.words(lang).items()}

@@ -203,7 +203,7 @@ def test_the_same_totals_on_the_screen_in_the_chat_and_in_every_file(
             made_anew = report(conn, name, EVERYTHING, Ask(), NOW, content)
             writer(made_anew, tmp_path / f"x.{kind}", MARK, "en", content)
         said = words.text(report(conn, name, EVERYTHING, Ask(), NOW, content), "en", content)
-        command._show(report(conn, name, EVERYTHING, Ask(), NOW, content), MARK, "en", content)
+        command.show(report(conn, name, EVERYTHING, Ask(), NOW, content), MARK, "en", content)
         first = report(conn, name, EVERYTHING, Ask(), NOW, content)
     assert first.chart is not None
     label, figure = first.at(of), first.at(first.chart.values[0])
