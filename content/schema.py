@@ -483,6 +483,7 @@ class Times(Record):
     today: tuple[str, ...]
     tomorrow: tuple[str, ...]
     day_after: tuple[str, ...]
+    third_day: tuple[str, ...]
     daily: tuple[str, ...]
     workdays: tuple[str, ...]
     weekend: tuple[str, ...]
