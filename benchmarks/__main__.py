@@ -21,6 +21,7 @@ from benchmarks import (
     measures,
     reviews,
     rosters,
+    understanding,
 )
 from benchmarks.measures import Row
 
@@ -44,6 +45,7 @@ MEASURES = {
     "s": abilities.assessment,
     "t": abilities.recovery,
     "u": reviews.retention,
+    "v": understanding.messages,
 }
 """`a` also measures b and c: they only mean something side by side; `o` also p, which takes the
 same large database."""

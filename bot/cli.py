@@ -5,6 +5,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -27,7 +28,7 @@ from bot import (
 from bot.authoring import checked
 from bot.config import Settings, load_settings
 from content.load import ContentError, load
-from flows.calendar import local
+from flows.calendar import keep_time_of, local
 from flows.text import buddhist_year, long_date
 from storage.database import ConfigError, Database
 
@@ -130,6 +131,22 @@ def check(
     for warning in warnings:
         out.print(f"warning: {warning}", markup=False)
     out.print("content: no faults")
+
+
+@app.command()
+def understand(
+    now: Annotated[str, typer.Option(help="What `tomorrow` is counted from, as ISO 8601.")] = "",
+) -> None:
+    """Read a message a line, write what each means as a line of JSON."""
+    from bot.understanding import answer_all, moment, standard
+
+    zone = ZoneInfo(load_settings().timezone)
+    keep_time_of(zone)
+    try:
+        at = moment(now, zone) if now else None
+    except ValueError as error:
+        raise ConfigError(f"--now: {now!r} is no moment, try 2026-11-30T10:00") from error
+    answer_all(*standard(), at, load())
 
 
 @app.command()

@@ -22,11 +22,13 @@ from content.schema import (
     Drawing,
     Exercise,
     Framework,
+    Hearing,
     Layout,
     Lesson,
     Mapped,
     Menu,
     Method,
+    Mind,
     Notice,
     Nudges,
     Placement,
@@ -100,6 +102,8 @@ class Files:
         """The file as `shape`; on any fault, note all of them and return None."""
         try:
             text = self._texts[name] = (self.root / name).read_text(encoding="utf-8")
+            if name.endswith(".json"):
+                return TypeAdapter[T](shape).validate_json(text)
             return TypeAdapter[T](shape).validate_python(tomllib.loads(text))
         except FileNotFoundError:
             self.faults.append(Fault(name, 1, "the file is missing: restore it"))
@@ -221,7 +225,7 @@ def _read_parts(files: Files) -> dict[str, Any]:
         "courses": table("courses.toml", "course", Course),
         "notice": files.read("notice.toml", Notice),
         "register_": files.read("register.toml", Register),
-        "words": files.read("words.toml", Words),
+        **_words(files),
         "menu": files.read("menu.toml", Menu),
         "calendar": _calendar(files),
         "agency": files.read("calendar/agency.toml", Agency),
@@ -233,6 +237,15 @@ def _read_parts(files: Files) -> dict[str, Any]:
         "reports": files.read("reports.toml", Reports),
         "roster": files.read("roster.toml", RosterRules),
         "copy_": {lang: files.read(f"copy.{lang}.toml", dict[str, str]) for lang in LANGS},
+    }
+
+
+def _words(files: Files) -> dict[str, Any]:
+    """How people's words are read."""
+    return {
+        "words": files.read("words.toml", Words),
+        "hearing": files.read("intents/words.toml", Hearing),
+        "mind": files.read("intents/mind.json", Mind),
     }
 
 

@@ -4,7 +4,14 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Annotated, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    StringConstraints,
+    model_validator,
+)
 
 Lang = Literal["th", "en"]
 LANGS: tuple[Lang, ...] = ("th", "en")
@@ -466,6 +473,96 @@ class Words(Record):
     """What people say instead of the words on a button, by its id."""
 
 
+class Hearing(Record):
+    """How messages are read before their meaning is weighed. See flows/spelling.py."""
+
+    latin: str
+    thai: str
+    """The same keys of a keyboard, in the same order."""
+    like: str = Field(alias="from")
+    same: str = Field(alias="to")
+    """Letters that are often mistaken, and the ones that stand for them in a skeleton."""
+    silent: str
+    ends: tuple[str, ...]
+    begins: tuple[str, ...]
+    ideas: dict[str, tuple[str, ...]]
+    areas: dict[str, tuple[str, ...]]
+    units: "UnitNames"
+    details: "DetailWords"
+    careful: dict[str, "Careful"]
+    periods: dict[str, tuple[str, ...]]
+    """What people call a period, by its ISO 8601 duration."""
+
+    @model_validator(mode="after")
+    def _pairs(self) -> "Hearing":
+        for one, other in ((self.latin, self.thai), (self.like, self.same)):
+            if len(one) != len(other):
+                raise ValueError(f"{len(one)} letters beside {len(other)}: they belong in pairs")
+        return self
+
+
+class UnitNames(Record):
+    """How the name of a unit is found in a sentence."""
+
+    begins: tuple[str, ...]
+    none: tuple[str, ...]
+    """What begins like a name and is none."""
+    ends: tuple[str, ...]
+    english: tuple[str, ...]
+    """The last word of an English name."""
+    small: tuple[str, ...]
+    """Words that are no part of an English name."""
+
+
+class Careful(Record):
+    """What it takes to believe an intent that must not be guessed."""
+
+    needs: tuple[str, ...]
+    """Ideas, one of which must be there."""
+    sure: float = Field(ge=0, le=1)
+    strays: tuple[str, ...]
+    """Ideas that it rarely goes with."""
+    surely: float = Field(ge=0, le=1)
+
+
+class DetailWords(Record):
+    """Words around numbers and times."""
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    """What stands before or after a number that counts lessons or questions."""
+    moving: tuple[str, ...]
+    """With these a weekday is every week's."""
+    from_: tuple[str, ...] = Field(alias="from")
+    to: tuple[str, ...]
+    """Around what is changed into something else."""
+    past: tuple[str, ...]
+    """After a period that is over."""
+    this: tuple[str, ...]
+    """After these it is one day."""
+    month_ends: tuple[str, ...]
+    month_begins: tuple[str, ...]
+    year_ends: tuple[str, ...]
+    year_begins: tuple[str, ...]
+    years: tuple[str, ...]
+
+
+class Mind(Record):
+    """What was learned from labelled messages; made by `python -m tests.understanding train`."""
+
+    intents: tuple[str, ...]
+    known: str
+    """Triples of letters that people write, one after the other."""
+    pieces: str
+    """What a message is taken apart into, a line each."""
+    weights: str
+    """Base64: a byte for each piece and intent, 128 for none."""
+    scale: float
+    """What a weight of one step is worth, in logits."""
+    learned_from: str
+    """A fingerprint of the labelled messages and of the words."""
+
+
 class Times(Record):
     """Words for times, each kind by its name. See flows/clock.py for what they do together."""
 
@@ -483,6 +580,7 @@ class Times(Record):
     today: tuple[str, ...]
     tomorrow: tuple[str, ...]
     day_after: tuple[str, ...]
+    third_day: tuple[str, ...]
     daily: tuple[str, ...]
     workdays: tuple[str, ...]
     weekend: tuple[str, ...]
@@ -1083,6 +1181,8 @@ class Content(Record):
     notice: Notice
     register_: Register
     words: Words
+    hearing: Hearing
+    mind: Mind
     menu: Menu
     calendar: tuple[CalendarYear, ...]
     agency: Agency

@@ -36,7 +36,7 @@ _TIMES = "|".join(
         "[CBY]?K[ap]?o?[CBY]?",
         "Hzn[apCBY]?",
         f"n(?:[ap]|o{_MINUTES}[CBY]?)|(?<!Z)n[CBY]",
-        "NH?|M",
+        f"N{_MINUTES}|M",
     )
 )
 
@@ -144,9 +144,8 @@ def _meanings(words: Words) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     }.items():  # fmt: skip
         yield kind, None, names
     yield from (("u", "week", times.week), ("u", "month", times.month), ("u", "hour", times.hour))
-    yield from (
-        ("r", n, names) for n, names in enumerate((times.today, times.tomorrow, times.day_after))
-    )
+    soon = (times.today, times.tomorrow, times.day_after, times.third_day)
+    yield from (("r", n, names) for n, names in enumerate(soon))
     yield from (
         ("x", WORKDAYS, times.workdays),
         ("x", WEEKEND, times.weekend),
@@ -168,14 +167,25 @@ def _pattern(way: str) -> str:
         inside = re.escape(way).replace(r"\ ", r"\s+").replace(r"\.", r"\.?")
         return rf"(?<![a-z]){inside}(?![a-z])"
     if way.endswith("."):
-        return way.replace(".", r"\.?") + r"(?![\u0e01-\u0e4e])"
+        return r"(?<![\u0e01-\u0e4e])" + way.replace(".", r"\.?") + r"(?![\u0e01-\u0e4e])"
     return re.escape(way) + f"(?![{_MARKS}])"
 
 
 def _together(cut: list[tuple[str, Any]]) -> Tokens:
     tokens = Tokens("".join(kind for kind, _ in cut), [value for _, value in cut])
+    tokens = tokens.reduce("Bqqq?q?", "t", _spelled)
     tokens = tokens.reduce("q+", "n", lambda _, parts: _number(parts))
-    return tokens.reduce(_TIMES, "t", _minute).reduce("@?n@|@n", "t", _minute)
+    return tokens.reduce(_TIMES, "t", _minute).reduce("@?n@|@n(?![usvk])", "t", _minute)
+
+
+def _spelled(kinds: str, values: list[Any]) -> int | None:
+    """An afternoon's hour and its minutes, both spelled. "Two three ten" may be many things."""
+    hour, *minutes = values[1:]
+    either = hour + 1 == minutes[0] and minutes[1:] == [10]
+    minute = _number(minutes)
+    if either or hour > 6 or minute is None or not 5 <= minute < 60:
+        return None
+    return int(hour) * 60 + 720 + minute
 
 
 def _number(parts: list[int]) -> int | None:

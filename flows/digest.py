@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from content.schema import Content
 from flows import steps
 from flows.calendar import at_minute, local, permitted
+from flows.reading import fold
 from flows.reminders import fits, hours
 from flows.speech import choices, say, tell
 from flows.text import long_date
@@ -170,7 +171,12 @@ def found(state: State, event: Found, now: datetime, content: Content) -> Turn:
     if data["result"] == "none":
         return Turn(state.back(), (tell(state, content, "team_none"),))
     note = {key: data[key] for key in ("subs", "more", "waiting", "leads")}
-    shown = state.move("shown", unit=data["unit"]["id"], name=data["unit"]["name"], **note)
+    named, subs = state.floor.note.get("named"), data["subs"]
+    if named and (ids := [unit for unit, name in subs if fold(named) in fold(name)]):
+        return Turn(state.move(state.floor.place, named=""), (), (Look("team", {"unit": ids[0]}),))
+    shown = state.move(
+        "shown", named="", unit=data["unit"]["id"], name=data["unit"]["name"], **note
+    )
     if data["after"]:  # only more units to choose from
         return Turn(shown)
     if data["result"] == "nothing":

@@ -16,6 +16,7 @@ from flows import (
     home,
     leaving,
     lesson,
+    meaning,
     mydata,
     nudges,
     placement,
@@ -32,6 +33,7 @@ from flows import (
     welcome,
     wishes,
 )
+from flows.intents import listener
 from flows.speech import letters, reader, say, tell
 from flows.types import (
     LATE,
@@ -65,6 +67,7 @@ FLOWS: Registry = {
     "claim": claim.FLOW,
     "home": home.FLOW,
     "menu": reserved.MENU,
+    "meaning": meaning.FLOW,
     "return": reserved.RETURN,
     "stopped": reserved.STOPPED,
     "mydata": mydata.FLOW,
@@ -144,7 +147,8 @@ def _hear(state: State, event: AnyEvent, before: State, now: datetime, content: 
     if code:
         return claim.entered(state, code)
     silent = before.welcomed and not before.stopped and now - before.heard_at >= SILENCE
-    word = _word(event, content)
+    meant = _retyped(event, content)
+    word = _word(meant, content)
     if silent and word == "start":
         return Turn(state.aside("return"))
     if word:
@@ -159,17 +163,32 @@ def _hear(state: State, event: AnyEvent, before: State, now: datetime, content: 
         if event.stamp != str(state.stamp) or event.choice not in {c.id for c in ask.choices}:
             return Turn(state, (tell(state, content, "old_button"),))
         return _answer(state, Chose(event.choice), now, content)
-    chosen = _chosen(event, ask, content)
-    if isinstance(event, Said):
-        when = reminders.meant(state, event.text, ask, chosen, now, content)
-        if when is not None:
-            said = Wrote(event.text, event.message)
-            return reminders.heard(state, when, said, now, content)
-    if chosen is not None:
-        return _answer(state, Chose(chosen), now, content)
+    if isinstance(meant, Said) and isinstance(event, Said):
+        read = _read(state, meant, ask, now, content)
+        if read is not None:
+            return read
+        if state.floor.flow == "meaning":  # none of what it was taken for
+            return _hear(state.back(), event, before, now, content)
     if silent:
         return Turn(state.aside("return"))
     return _free(state, event, ask, before.tries + 1, now, content)
+
+
+def _read(state: State, said: Said, ask: Ask, now: datetime, content: Content) -> Turn | None:
+    """Words that are one of the choices, or about reminders."""
+    chosen = reader(content).choice(said.text, ask.choices, own_words=ask.writes)
+    when = reminders.meant(state, said.text, ask, chosen, now, content)
+    if when is not None:
+        return reminders.heard(state, when, Wrote(said.text, said.message), now, content)
+    return None if chosen is None else _answer(state, Chose(chosen), now, content)
+
+
+def _retyped(event: AnyEvent, content: Content) -> AnyEvent:
+    """What was typed in the wrong keyboard layout, in the right one; to read, not to keep."""
+    if not isinstance(event, Said):
+        return event
+    text = listener(content).speller.retyped(event.text)
+    return event if text is None else replace(event, text=text)
 
 
 def _word(event: AnyEvent, content: Content) -> str | None:
@@ -184,17 +203,14 @@ def _word(event: AnyEvent, content: Content) -> str | None:
     return None
 
 
-def _chosen(event: AnyEvent, ask: Ask, content: Content) -> str | None:
-    """The choice that typed words mean."""
-    if not isinstance(event, Said):
-        return None
-    return reader(content).choice(event.text, ask.choices, own_words=ask.writes)
-
-
 def _free(
     state: State, event: AnyEvent, ask: Ask, tries: int, now: datetime, content: Content
 ) -> Turn:
     """Something that is not one of the choices; `tries` counts unclear answers in a row."""
+    match event:
+        case Said() if not ask.writes or state.floor.flow == "stopped":
+            if (turn := _meant(state, event, ask, now, content)) is not None:
+                return turn
     match event:
         case Said(text=text, message=message) if ask.writes and text.strip():
             return _answer(state, Wrote(text.strip(), message), now, content)
@@ -207,6 +223,12 @@ def _free(
         return Turn(state)
     key = "unclear_words" if ask.writes or not ask.choices else "unclear"
     return Turn(state, (tell(state, content, key),))
+
+
+def _meant(state: State, said: Said, ask: Ask, now: datetime, content: Content) -> Turn | None:
+    """What words mean that answer nothing: they may still be a choice of the open question."""
+    meant = meaning.heard(state, said, ask, now, content)
+    return _answer(state, meant, now, content) if isinstance(meant, Chose) else meant
 
 
 def _flow(state: State) -> Flow:

@@ -69,10 +69,10 @@ def read_when(text: str, now: datetime, zone: str, content: Content) -> When | N
     """
     if len(text) > LONGEST or _unclear(text):
         return None
-    cut = _lexicon(content).cut_whole(text)
+    cut = lexicon(content).cut_whole(text)
     if cut is None:
         return None
-    tokens = _parts(cut)
+    tokens = put_together(cut)
     said = [pair for pair in zip(tokens.kinds, tokens.values, strict=True) if pair[0] not in "c&"]
     named = dict(said)
     if len(named) != len(said):
@@ -87,17 +87,18 @@ def _unclear(text: str) -> bool:
 
 
 @lru_cache(maxsize=4)
-def _lexicon(content: Content) -> Lexicon:
+def lexicon(content: Content) -> Lexicon:
     return Lexicon(content.words)
 
 
 # --- putting tokens together -----------------------------------------------------------
 
 
-def _parts(tokens: Tokens) -> Tokens:
+def put_together(tokens: Tokens) -> Tokens:
     """Durations `L`, dates `d`, lists of weekdays: `A` every, `l` one, `g` next week's; `R` the
     next week or month; `T` a part of the day."""
     for pattern, kind, value in (
+        ("Zn(?=uh)", "d", _date),
         ("Hn?u", "L", _half),
         ("(?:n-)?n(?:v(?![ws])|[usk])", "L", _duration),
         ("(?<=i)(?:v(?![ws])|[usk])n?", "L", _duration),
@@ -172,6 +173,20 @@ def _weekdays(kinds: str, values: list[Any]) -> tuple[int, ...]:
 # --- what it means ---------------------------------------------------------------------
 
 
+def named_day(named: dict[str, Any], here: datetime, content: Content) -> date | None:
+    """The day that tokens by their kinds name, of a month that may be named beside it."""
+    reading = _Reading(
+        {kind: named[kind] for kind in named if kind != "R" or "d" not in named},
+        False,
+        here,
+        content,
+    )
+    if named.get("R") == "month" and "d" in named:
+        first = _ahead(here.date().replace(day=1), 1, "month")
+        return _dated(first, named["d"][0], None, None)
+    return reading.day(set(reading.named), None if named.get("r") != 0 else 0)
+
+
 class _Reading(Struct, frozen=True):
     """What was named, by kind; whether a reminder was spoken of; and the reader's own clock."""
 
@@ -196,7 +211,7 @@ class _Reading(Struct, frozen=True):
             return Once(self._soon(*self.named["L"]))
         if self.reminds:  # then "move to Monday" and "two days" say enough
             days = (days - {"-"}) | ({"i"} if "L" in days else set())
-        day = self._day(days, clock)
+        day = self.day(days, clock)
         if day is None:
             return None
         at = self._at(day, self._opens() if clock is None else clock)
@@ -214,11 +229,11 @@ class _Reading(Struct, frozen=True):
             rest = rest - {"-"}
         else:
             return None
-        day = self._day(rest, None) if len(stop) == 1 else None
+        day = self.day(rest, None) if len(stop) == 1 else None
         at = self._at(day, self._opens()) if day else None
         return Pause(at) if at and at > self.here else None
 
-    def _day(self, kinds: set[str], clock: int | None) -> date | None:
+    def day(self, kinds: set[str], clock: int | None) -> date | None:
         """The one day that was named; None for anything that names none, or two."""
         today = self.here.date()
         match sorted(kinds):

@@ -377,3 +377,16 @@ def test_a_time_that_a_clock_leaves_out_is_an_hour_later() -> None:
 
     assert isinstance(found, Once)
     assert (found.at.hour, found.at.minute) == (3, 30)
+
+
+@pytest.mark.parametrize(
+    ("text", "when"),
+    [
+        ("มะเรื่องเก้าโมง", "2026-11-23 09:00"),
+        ("พรุ่งนี้บ่ายสามสี่สิบห้า", "2026-11-21 15:45"),
+        ("พรุ่งนี้บ่ายสองสิบห้า", "2026-11-21 14:15"),
+        ("พรุ่งนี้เที่ยงสิบห้า", "2026-11-21 12:15"),
+    ],
+)
+def test_days_and_minutes_that_are_spelled(text: str, when: str) -> None:
+    assert read(text) == Once(at(when))

@@ -38,8 +38,11 @@ NOW = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
 encode, decode = Encoder().encode, Decoder(State).decode
 UNCLEAR = "ฮัมเพลงเบา ๆ ในสวน"
 """Words that no question offers."""
-REMIND = ("เตือนทุกวันพุธ บ่ายสอง", "หยุดเตือน", "พักเตือนสองสัปดาห์", "เตือนพรุ่งนี้เก้าโมง")
-"""Words about reminders, which are heard everywhere."""
+REMIND = (
+    *("เตือนทุกวันพุธ บ่ายสอง", "หยุดเตือน", "พักเตือนสองสัปดาห์", "เตือนพรุ่งนี้เก้าโมง"),
+    "ไม่อยากรับข้อความอีกแล้วค่ะ",
+)
+"""Words about reminders, which are heard everywhere; and a wish that is always asked about."""
 CONFIRM = {
     "use": 5,
     "who": "สมชาย ใจดี",
