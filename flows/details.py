@@ -24,14 +24,15 @@ TAKES = {
     "plan": ("area", "weekdays"),
     "progress": ("area",),
     "result": ("area",),
-    "evidence": ("area",),
     "claim_code": ("code",),
 }
 """What each intent has a use for; others take nothing."""
 CODE = re.compile(
-    r"(?<![a-z0-9-])(?=[a-z0-9-]*[a-z])(?=[a-z0-9-]*[0-9])[a-z0-9]+(?:-[a-z0-9]+)*(?![a-z0-9-])",
+    r"(?<![a-z0-9-])(?:(?=[a-z0-9-]*[a-z])(?=[a-z0-9-]*[0-9])[a-z0-9]+(?:-[a-z0-9]+)*"
+    r"|[a-z]{4}(?:-[a-z]{4})+-[a-z]{1,4})(?![a-z0-9-])",
     re.IGNORECASE,
 )
+"""Letters and figures, or letters in groups of four."""
 _GROUPS = re.compile(
     r"(?<![A-Za-z0-9-])(?:[A-Z0-9]{2,5}|(?=[a-z]*[0-9])[a-z0-9]{2,5})"
     r"(?:[ -]+(?:[A-Z0-9]{1,5}|(?=[a-z]*[0-9])[a-z0-9]{1,5})){1,4}(?![A-Za-z0-9-])"
@@ -184,7 +185,8 @@ class Finder:
         for pattern in (CODE, _GROUPS, _FIGURES):
             for found in pattern.finditer(text):
                 code = re.sub(r"[^A-Z0-9]", "", found[0].upper())
-                if SHORTEST_CODE <= len(code) <= 20 and re.search(r"[0-9]", code):
+                told = re.search(r"[0-9]", code) or found[0].count("-") > 1
+                if SHORTEST_CODE <= len(code) <= 20 and told:
                     return code
         return None
 
@@ -198,6 +200,9 @@ class Finder:
             if none := self._unit_none.match(text, at):
                 at = none.end()
             elif begins := self._unit_begins.match(text, at):
+                if self._unit_begins.match(text, begins.end()):  # the team of a division
+                    at = begins.end()
+                    continue
                 end = self._unit_end(text, begins.end())
                 if end - begins.end() >= 2:
                     return text[at:end].strip()
