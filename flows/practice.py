@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from content.schema import Content, Question, Topic, area_of
+from content.schema import Content, Question, Topic
 from flows import items, memory, quiz
 from flows.calendar import local
 from flows.speech import choices, say, tell
@@ -64,16 +64,7 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
             )
         case _:
             question = content.question(note["question"])
-            text = say(
-                state,
-                content,
-                "series_question",
-                n=len(note["asked"]) + 1,
-                of=note["many"],
-                area=content.topic(area_of(question.id)).name.of(state.lang),
-                stem=question.stem.of(state.lang),
-            )
-            return Ask(text, items.shuffled(state, question))
+            return quiz.numbered(state, question, note["many"], content)
 
 
 def _choose(state: State, now: datetime, content: Content) -> Ask:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from content.schema import Content, Question
+from content.schema import Content, Question, area_of
 from flows import items, memory
 from flows.speech import choices, put_off, say, tell
 from flows.types import (
@@ -45,16 +45,21 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
             return Ask(text, choices(state, content, "retry", "relearn", "later"))
         case _:
             question = content.question(note["question"])
-            text = say(
-                state,
-                content,
-                "series_question",
-                n=len(note["asked"]) + 1,
-                of=LENGTH,
-                area=area,
-                stem=question.stem.of(state.lang),
-            )
-            return Ask(text, items.shuffled(state, question))
+            return numbered(state, question, LENGTH, content)
+
+
+def numbered(state: State, question: Question, many: int, content: Content) -> Ask:
+    """A question of a series, as which of how many."""
+    text = say(
+        state,
+        content,
+        "series_question",
+        n=len(state.floor.note["asked"]) + 1,
+        of=many,
+        area=content.topic(area_of(question.id)).name.of(state.lang),
+        stem=question.stem.of(state.lang),
+    )
+    return Ask(text, items.shuffled(state, question))
 
 
 def answer(state: State, answer: Answer, now: datetime, content: Content) -> Turn:
