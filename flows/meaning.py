@@ -51,6 +51,8 @@ BUTTONS = {
 """The button that asks for the same; intents without one are never offered."""
 PASSING = ("menu", "return")
 """Nobody wants to come back to these."""
+EARLY = ("help", "language", "thanks", "my_data", "erase")
+"""What is understood while somebody is being welcomed: what is theirs, and what harms nothing."""
 WHILE_STOPPED = ("resume", "my_data", "erase", "help", "language", "ask_hr")
 PLANNED = ("plan", "lesson", "apply")
 """What there is once there is a plan; before, the way to it is the next step."""
@@ -76,15 +78,17 @@ def heard(
 ) -> Turn | Chose | None:
     """What comes of words that the open question has no use for; None if they mean nothing here.
     A choice is the open question's."""
-    if not state.welcomed:
-        return None
     found = understand(said.text, now, content, state.zone)
+    if not state.welcomed and found.intent not in EARLY:
+        return None
     here = _Heard(state, said, ask, found, now, content)
     tested = any(not choice.label for choice in ask.choices)
     sure = found.confidence >= (IN_A_TEST if tested else SURE)
     if found.intent not in (UNKNOWN, "stop") and sure:
         return _done(here)
-    return None if state.stopped or (tested and found.intent != "stop") else _offered(here)
+    if not state.welcomed or state.stopped or (tested and found.intent != "stop"):
+        return None
+    return _offered(here)
 
 
 def _offered(here: _Heard) -> Turn | None:
