@@ -76,10 +76,11 @@ def _areas(content: Content, files: Files) -> Iterator[Fault]:
         ("topics.toml", "topic", content.topics),
     ):
         for at, topic in enumerate(listed):
-            line = files.line(name, (key, at, "short"))
             if name == "topics.toml" and topic.id in areas:
+                line = files.line(name, (key, at, "short"))
                 yield Fault(name, line, f"{topic.id!r} is an area: change the id")
             if max(len(topic.short.of(lang)) for lang in LANGS) > LABEL - 6:
+                line = files.line(name, (key, at, "short"))
                 yield Fault(name, line, "short: at most 14 letters")
 
 
@@ -93,13 +94,14 @@ def _items(content: Content, files: Files) -> Iterator[Fault]:
             name = f"{folder}/{area}.toml"
             counts = Counter(item.id for item in items)
             for at, item in enumerate(items):
-                line = files.line(name, (key, at, "id"))
+                wrong = []
                 if counts[item.id] > 1:
-                    yield Fault(name, line, f"the id {item.id!r} is used twice: change one")
+                    wrong.append("is used twice: change one")
                 if area_of(item.id) != area:
-                    yield Fault(
-                        name, line, f"the id {item.id!r} must start with {area!r} and a dash"
-                    )
+                    wrong.append(f"must start with {area!r} and a dash")
+                for what in wrong:  # finding a line reads the file: only where it is needed
+                    line = files.line(name, (key, at, "id"))
+                    yield Fault(name, line, f"the id {item.id!r} {what}")
     for area, questions in content.questions.items():
         for at, question in enumerate(questions):
             yield from _question(content, files, area, at, question)

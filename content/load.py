@@ -179,20 +179,21 @@ def line_of(text: str, loc: Sequence[str | int]) -> int:
 
 def load_demo(root: Path = HERE) -> Demo:
     """The made-up agency of `make demo`."""
-    files = Files(root)
-    demo: Demo | None = files.read("demo.toml", Demo)
-    if demo is None:
-        raise ContentError(files.faults)
-    return demo
+    return _alone("demo.toml", Demo, root)
 
 
 def load_terms(root: Path = HERE) -> Terms:
     """What the checks of spelling and of official names go by."""
+    return _alone("terms.toml", Terms, root)
+
+
+def _alone(name: str, shape: type[T], root: Path) -> T:
+    """A file that is no part of the content."""
     files = Files(root)
-    terms: Terms | None = files.read("terms.toml", Terms)
-    if terms is None:
+    found = files.read(name, shape)
+    if found is None:
         raise ContentError(files.faults)
-    return terms
+    return found
 
 
 def _path(loc: Sequence[str | int]) -> str:
