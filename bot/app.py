@@ -45,6 +45,7 @@ from bot.vault import Vault
 from bot.watchdog import Sign
 from content.schema import Content
 from flows.calendar import ends, ends_soon, keep_time_of, local
+from flows.intents import listener
 from flows.types import Picture, Reply
 from storage import ledger, outbox
 from storage.database import Database
@@ -181,6 +182,8 @@ class App:
     async def running(self) -> AsyncIterator["App"]:
         """Start in order, and stop in the opposite one; nothing that was accepted is lost."""
         await self.shelf.start()
+        if self.serves:
+            listener(self.content)  # else the first message would wait for it
         self.dispatcher.start()
         self.warn()
         lasting = [asyncio.create_task(self._beat())]

@@ -500,6 +500,9 @@ class Hearing(Record):
                 raise ValueError(f"{len(one)} letters beside {len(other)}: they belong in pairs")
         return self
 
+    def __hash__(self) -> int:
+        return id(self)  # as of `Content`: there is one in a process
+
 
 class UnitNames(Record):
     """How the name of a unit is found in a sentence."""
@@ -561,6 +564,9 @@ class Mind(Record):
     """What a weight of one step is worth, in logits."""
     learned_from: str
     """A fingerprint of the labelled messages and of the words."""
+
+    def __hash__(self) -> int:
+        return id(self)  # as of `Content`: there is one in a process
 
 
 class Times(Record):
