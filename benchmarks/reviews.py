@@ -37,9 +37,6 @@ from flows.types import State
 START = date(2026, 11, 3)
 BATCHES, EACH, HORIZON = 6, 5, 60
 FIXED = (1, 3, 7)
-WAITS, SPACING = 3, 2
-"""Working days after which fewer than `memory.ENOUGH` are asked, too, and between two messages: as
-content/nudges.toml says."""
 SEED = 20261130
 ACTIVATION, NONE = "activation", "no spacing effect"
 
@@ -161,13 +158,14 @@ def fixed(learner: Learner, batches: dict[date, list[str]], content: Content) ->
 def spaced(learner: Learner, batches: dict[date, list[str]], most: float, content: Content) -> None:
     """By `flows.memory`, as the bot does it."""
     state, last = State(7), START - timedelta(days=30)
+    nudge = next(nudge for nudge in content.nudges.nudges if nudge.kind == "recall")
 
     def due(day: date) -> list[str]:
         ids = memory.due(state, day, content)
-        since = memory.waited(state, day, content)
-        late = since is not None and working_days(since, day, content) >= WAITS
-        rested = working_days(last, day, content) >= SPACING
-        return ids if rested and (len(ids) >= memory.ENOUGH or late) else []
+        if not ids or working_days(last, day, content) < nudge.spacing:
+            return []
+        waited = working_days(memory.oldest(state, ids), day, content)
+        return ids if len(ids) >= memory.ENOUGH or waited >= nudge.after_working_days else []
 
     def heard(id: str, right: bool, day: date) -> None:
         nonlocal state, last

@@ -207,10 +207,10 @@ def _free(
     state: State, event: AnyEvent, ask: Ask, tries: int, now: datetime, content: Content
 ) -> Turn:
     """Something that is not one of the choices; `tries` counts unclear answers in a row."""
-    match event:
-        case Said() if not ask.writes or state.floor.flow == "stopped":
-            if (turn := _meant(state, event, ask, now, content)) is not None:
-                return turn
+    if isinstance(event, Said) and (not ask.writes or state.floor.flow == "stopped"):
+        turn = _meant(state, event, ask, now, content)
+        if turn is not None:
+            return turn
     match event:
         case Said(text=text, message=message) if ask.writes and text.strip():
             return _answer(state, Wrote(text.strip(), message), now, content)

@@ -5,6 +5,7 @@ on the learner's own calendar. Pure: the scheduler is used without its fuzz, and
 reviews over days is how many are due on each.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
 
@@ -62,12 +63,19 @@ def remember(
     return replace(state, cards=_fewer(others)), facts
 
 
-def due(state: State, day: date, content: Content) -> list[str]:
-    """The questions to ask again on a day, what is likeliest forgotten first."""
+def waiting(state: State, day: date, content: Content) -> list[str]:
+    """The questions to ask again on a day, in no order."""
     today = day.toordinal()
-    waiting = [id for id, card in state.cards.items() if 0 < card.due <= today]
-    alive = [id for id in waiting if _stands(id, content)]
-    return sorted(alive, key=lambda id: (recall(state.cards[id], today), id))
+    return [
+        id for id, card in state.cards.items() if 0 < card.due <= today and _stands(id, content)
+    ]
+
+
+def due(state: State, day: date, content: Content) -> list[str]:
+    """The same, what is likeliest forgotten first."""
+    today = day.toordinal()
+    found = waiting(state, day, content)
+    return sorted(found, key=lambda id: (recall(state.cards[id], today), id))
 
 
 def next_due(state: State, content: Content) -> date | None:
@@ -81,10 +89,9 @@ def first_dues(state: State) -> list[int]:
     return sorted(card.due for card in state.cards.values() if card.due)[:ENOUGH]
 
 
-def waited(state: State, day: date, content: Content) -> date | None:
-    """Since when the oldest review has been due."""
-    dues = [state.cards[id].due for id in due(state, day, content)]
-    return date.fromordinal(min(dues)) if dues else None
+def oldest(state: State, waiting: Sequence[str]) -> date:
+    """Since when the first of some waiting questions has been due."""
+    return date.fromordinal(min(state.cards[id].due for id in waiting))
 
 
 def recall(card: Card, today: int) -> float:

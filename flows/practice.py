@@ -69,7 +69,7 @@ def ask(state: State, now: datetime, content: Content) -> Ask:
 
 def _choose(state: State, now: datetime, content: Content) -> Ask:
     """What is due first; then the areas, and topics that the learner's group needs first."""
-    waiting = len(memory.due(state, local(now, state.zone).date(), content))
+    waiting = len(memory.waiting(state, local(now, state.zone).date(), content))
     text = say(state, content, "practice_due" if waiting else "practice", n=waiting)
     first = choices(state, content, "recall") if state.cards else ()
     topics = sorted(content.topics, key=lambda topic: not _needed(topic, state, content))

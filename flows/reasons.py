@@ -114,12 +114,14 @@ def _dated(state: State, nudge: Nudge, fits: Callable[[date], bool]) -> Reason |
 
 def _recall(state: State, nudge: Nudge, day: date, slot: Slot, content: Content) -> Reason | None:
     """One message for a session, not one for each question."""
-    since = memory.waited(state, day, content)
-    if since is None:
+    waiting = memory.waiting(state, day, content)
+    if not waiting:
         return None
-    many = len(memory.due(state, day, content))
+    since = memory.oldest(state, waiting)
     long = working_days(since, day, content) >= nudge.after_working_days
-    return Reason(nudge, many=min(many, memory.SESSION)) if many >= memory.ENOUGH or long else None
+    if len(waiting) < memory.ENOUGH and not long:
+        return None
+    return Reason(nudge, many=min(len(waiting), memory.SESSION))
 
 
 def _review(state: State, nudge: Nudge, day: date, slot: Slot, content: Content) -> Reason | None:

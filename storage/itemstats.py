@@ -1,6 +1,7 @@
 """Sums over the answers to each question: taken up some facts at a time, and naming nobody."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from math import sqrt
 from typing import Any
 
@@ -196,9 +197,7 @@ def _said(conn: Connection, after: int, last: int) -> Any:
     """Answers with what was known before of who gave them; out of JSON, as each engine does it."""
     sqlite = conn.dialect.name == "sqlite"
 
-    def part(key: str) -> ColumnElement[Any]:
-        return _part(conn, key)
-
+    part = partial(_part, conn)
     right = cast(part("right"), Integer) if sqlite else case((part("right") == "true", 1), else_=0)
     return (
         select(
